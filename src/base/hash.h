@@ -1,0 +1,39 @@
+/* Digests and checksums.
+ *
+ * BLAKE2b-256 (RFC 7693, 32-byte digest, no key) names nodes; libb2 is the
+ * reference and the fallback of the four-way AVX2 code. SHA-256 serves the
+ * Merkle tree (SHA-NI where the processor has it, else OpenSSL). CRC-32C
+ * (Castagnoli, RFC 3720) guards records and blocks. key_hash is a keyed 64-bit
+ * hash for tables and index order: its values are stored on disk, so the
+ * function and its seed handling must never change within a format version. */
+#ifndef VARVE_BASE_HASH_H
+#define VARVE_BASE_HASH_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#define HASH_BYTES 32
+
+API void blake2b_256(uint8_t out[HASH_BYTES], const void *p, size_t n);
+/* Four independent messages; same digests as four calls of blake2b_256. Lengths
+ * may differ (best when their 128-byte block counts are equal). */
+API void blake2b_256_x4(uint8_t out[4][HASH_BYTES], const slice in[4]);
+
+API void sha256(uint8_t out[HASH_BYTES], const void *p, size_t n);
+/* RFC 9162: leaf = SHA-256(0x00 || 32-byte entry), inner = SHA-256(0x01 || l || r). */
+API void sha256_leaf(uint8_t out[HASH_BYTES], const uint8_t entry[HASH_BYTES]);
+API void sha256_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], const uint8_t r[HASH_BYTES]);
+
+/* CRC of `n` bytes continued from `crc` (0 to start). */
+API uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+
+struct hash_seed {
+    uint64_t k[2];
+};
+API uint64_t key_hash(const struct hash_seed *seed, const void *p, size_t n);
+
+API void hex_encode(char *out, const uint8_t *p, size_t n); /* 2n digits and a NUL */
+/* Decodes exactly n bytes from 2n hex digits of either case; false if not hex. */
+API bool hex_decode(uint8_t *out, const char *hex, size_t n);
+
+#endif
