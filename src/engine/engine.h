@@ -1,0 +1,278 @@
+/* The engine's one door: a log of immutable, hashed versions with everything that can be folded from it.
+ *
+ * Knows keys, versions, documents (JSON payloads), links, causes and sorted indexes; knows no Redis, no socket.
+ * Usable as a library on its own (libvarve.a; example in src/docs/engine.md).
+ *
+ *   engine_open            recovery: read the manifest, fold what is newer, by the same code as while running
+ *   engine_append          one node, one commit: the hot path, any thread
+ *   engine_batch_*         several nodes, one commit
+ *   engine_write_out/sync  acknowledgement: wait for the end address of one's own bytes
+ *   engine_find …          newest version of a key at or before a point, by a search of the index
+ *   engine_read            a node by seq
+ *   cursors                stream, over a snapshot; never collect
+ *
+ * Threads: append, write_out, sync, reads and cursors from any thread. The engine owns three: sync, indexer, worker
+ * (flush, merge, seal, compaction). Times are Unix milliseconds that never go backwards. */
+#ifndef VARVE_ENGINE_ENGINE_H
+#define VARVE_ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/os.h"
+#include "engine/node.h"
+#include "engine/tree.h"
+
+struct engine;
+
+enum engine_durability { DURABLE_NO, DURABLE_EVERYSEC, DURABLE_ALWAYS };
+
+typedef void (*engine_progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+
+struct engine_options {
+    struct os *os;                 /* NULL: POSIX */
+    const char *dir;               /* made if missing */
+    enum engine_durability durability;
+    size_t ring_bytes;             /* 0: default; likewise below */
+    size_t segment_bytes;
+    size_t index_buffer_bytes;
+    uint64_t checkpoint_bytes;     /* log bytes after which a checkpoint is due (default 64 MiB) */
+    bool read_only;                /* look at a stopped store; repairs nothing, writes nothing, takes the lock shared */
+    bool salvage;                  /* keep what is readable of a damaged log, report the rest */
+    bool no_threads;               /* tests: no background threads; engine_turn() does their work */
+    engine_progress progress;      /* may be NULL */
+    void *progress_ctx;
+};
+
+struct engine_report {             /* what open found */
+    bool fresh;                    /* the store was made just now */
+    bool clean;                    /* the last stop was orderly */
+    uint64_t folded_nodes, torn_bytes, sidecars_rebuilt;
+    uint64_t lost_from, lost_to;   /* seqs lost (salvage), 0 = none */
+    uint64_t open_us;
+    char where[256];               /* where damage is, when open refuses */
+};
+
+API int engine_open(const struct engine_options *o, struct engine **out, struct engine_report *rep) MUST_CHECK;
+/* Orderly: drains, syncs, checkpoints, marks the store clean. The first failure is returned; everything is released anyway. */
+API int engine_close(struct engine **e);
+API int engine_turn(struct engine *e);             /* with no_threads: indexer, flush, merges, seals until nothing is due */
+API struct os *engine_os(struct engine *e);
+API const uint8_t *engine_store_id(struct engine *e);          /* 16 bytes, random at creation */
+API const struct hash_seed *engine_seed(struct engine *e);     /* of key_hash; fixed for the life of the store */
+API void engine_set_durability(struct engine *e, enum engine_durability d);
+
+/* The store's clock: max(wall clock, newest time in the log), ms. */
+API uint64_t engine_now_ms(struct engine *e);
+
+/* ---- writing ---- */
+struct receipt {
+    uint64_t seq;
+    uint64_t end;               /* end address: safe once written_end / durable_end has reached it */
+    uint8_t hash[HASH_BYTES];   /* only when asked for */
+};
+/* Appends one node as one commit. seq, salt and commit_pos of *n are filled in by the engine, ts_ms too when it is 0. The payload and
+ * everything else are copied into the ring before this returns. E_STICKY: refused, nothing changed. */
+API int engine_append(struct engine *e, struct node *n, bool want_hash, struct receipt *out) MUST_CHECK;
+
+/* Several nodes, one commit. Between begin and commit/abort the caller keeps every other appender out (keyspace: the exclusive gate), so
+ * that seqs are known at add time. add() copies. commit() publishes all or nothing; abort() leaves no trace. */
+struct batch;
+API struct batch *engine_batch_begin(struct engine *e);
+API void engine_batch_add(struct batch *b, struct node *n, bool want_hash, struct receipt *out); /* out->end is not known yet */
+API size_t engine_batch_count(const struct batch *b);
+API int engine_batch_commit(struct batch **b, uint64_t *end) MUST_CHECK; /* an empty batch: E_OK, *end = reserved end */
+API void engine_batch_abort(struct batch **b);
+
+/* Brings the log out of the process's memory up to `end` (0: everything). Done by the caller itself unless someone is at it. */
+API int engine_write_out(struct engine *e, uint64_t end) MUST_CHECK;
+/* The same, then waits until it is on disk. Group commit: one sync serves all who wait. */
+API int engine_sync(struct engine *e, uint64_t end) MUST_CHECK;
+/* Asks the sync thread to make `end` durable soon; `engine_on_mark`'s callback tells when. Never waits. */
+API void engine_sync_async(struct engine *e, uint64_t end);
+/* fn is called from engine threads whenever durable_end or indexed_seq moved, or the log failed: it must only wake loops. */
+API void engine_on_mark(struct engine *e, void (*fn)(void *ctx), void *ctx);
+
+struct engine_marks {
+    uint64_t last_seq;      /* newest handed out */
+    uint64_t written_seq, written_end;
+    uint64_t durable_seq, durable_end;
+    uint64_t indexed_seq;   /* folded into the index */
+    uint64_t flushed_seq;   /* in index runs named by the manifest: start folds from here */
+    int failure;            /* 0 or the sticky code */
+};
+API void engine_get_marks(struct engine *e, struct engine_marks *out);
+API uint64_t engine_written_end(struct engine *e);
+API uint64_t engine_durable_end(struct engine *e);
+API uint64_t engine_flushed_seq(struct engine *e);
+API int engine_failure(struct engine *e); /* one relaxed load */
+/* Returns once the index has folded everything up to seq (the caller helps folding). 0: everything written or published now. */
+API int engine_catch_up(struct engine *e, uint64_t seq) MUST_CHECK;
+
+/* ---- reading nodes ---- */
+/* Bytes of a node into *mem, decoded into *out (slices point into mem). E_NOTFOUND (beyond the end), E_PRUNED, E_CORRUPT, E_IO. */
+API int engine_read(struct engine *e, uint64_t seq, struct buf *mem, struct node *out) MUST_CHECK;
+API int engine_read_raw(struct engine *e, uint64_t seq, struct buf *mem, slice *raw) MUST_CHECK;
+API int engine_hash(struct engine *e, uint64_t seq, uint8_t out[HASH_BYTES]) MUST_CHECK; /* also of pruned nodes */
+API int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last) MUST_CHECK;
+
+/* ---- points ---- */
+enum { ENGINE_HEAD = 0 };
+API int engine_seq_by_hash(struct engine *e, slice hex_prefix, uint64_t *seq) MUST_CHECK;   /* 8..64 digits; E_SYNTAX, E_NOTFOUND, E_AMBIGUOUS */
+API int engine_seq_by_time(struct engine *e, uint64_t ms, uint64_t *seq) MUST_CHECK;        /* last whole commit at or before ms; 0 = before everything */
+API int engine_round_down(struct engine *e, uint64_t seq, uint64_t *point) MUST_CHECK;      /* seq inside a commit -> end of the commit before; beyond the end -> the newest */
+
+/* ---- databases ---- */
+/* A database number maps to a lineage (SWAPDB) and its newest flush, at a point. flushed = seq of the newest flush of that lineage
+ * at or before `at`: versions at or below it are hidden. */
+struct db_view {
+    uint16_t lineage;
+    uint64_t flushed;
+};
+#define ENGINE_DATABASES_MAX 1024
+API void engine_db_at(struct engine *e, uint16_t db, uint64_t at, struct db_view *out); /* at = UINT64_MAX: newest folded */
+struct db_counts {
+    uint64_t keys, docs, expiring; /* live by the log (a passed expiry counts until its removal is logged) */
+};
+API void engine_db_counts(struct engine *e, uint16_t lineage, struct db_counts *out); /* as of indexed_seq */
+
+/* ---- versions ---- */
+struct version {
+    uint64_t seq;
+    uint8_t op, type;
+    uint16_t flags;
+    uint64_t ver;
+    uint64_t expire_ms; /* 0 = none */
+    uint32_t bytes;     /* of the node */
+};
+enum engine_find_flags {
+    FIND_ALL = 0,
+    FIND_RUNS_ONLY = 1, /* the caller knows that the key has no version newer than flushed_seq */
+    FIND_BASE = 2,      /* the newest version that node_is_base: where rebuilding starts */
+};
+/* The newest version of the key at or before `at`, in any generation (compare seq with db_view.flushed). Does not wait for the index:
+ * call engine_catch_up first where it matters. E_NOTFOUND: none. E_PRUNED: some existed there, all dropped: *out = the oldest still readable. */
+API int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t at, unsigned flags, struct version *out) MUST_CHECK;
+
+/* All versions of one key, newest first or oldest first, between two seqs (inclusive). */
+struct version_cursor;
+API int engine_versions(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t from, uint64_t to, bool oldest_first, struct version_cursor **out) MUST_CHECK;
+API int version_next(struct version_cursor *c, struct version *out) MUST_CHECK; /* E_END */
+API void version_close(struct version_cursor **c);
+/* Oldest seq at which the key is readable: 0 = from its beginning. */
+API int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq) MUST_CHECK;
+API uint64_t engine_horizon(struct engine *e); /* the whole store's: below it, keys that are gone may not be known any more */
+
+/* ---- live keys, in the order of their hash (SCAN, KEYS, RANDOMKEY) ---- */
+struct live_key {
+    uint64_t hash;   /* position: several keys may share one */
+    slice key;       /* valid until the next call */
+    uint8_t type;
+    bool expires;    /* look its expiry up */
+};
+struct key_cursor;
+API int engine_keys(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_t from_hash, struct key_cursor **out) MUST_CHECK;
+API int key_cursor_next(struct key_cursor *c, struct live_key *out) MUST_CHECK; /* E_END */
+API void key_cursor_close(struct key_cursor **c);
+
+/* ---- documents in key order, at a point ---- */
+struct doc_cursor;
+API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK;
+API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK; /* keys whose newest version at `at` is a live document (expiry not judged) */
+API void doc_cursor_close(struct doc_cursor **c);
+struct coll_counts { uint64_t docs, versions, bytes; };
+/* Collections with at least one document at `at`, in name order. fn nonzero stops and is returned. */
+API int engine_collections(struct engine *e, uint16_t lineage, uint64_t at, int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx) MUST_CHECK;
+
+/* ---- expiry ---- */
+/* Keys whose expiry lies in (after_ms, upto_ms], by time. The caller checks that the head still says so. */
+struct expiry_cursor;
+API int engine_expiring(struct engine *e, uint64_t after_ms, uint64_t upto_ms, struct expiry_cursor **out) MUST_CHECK;
+API int expiry_next(struct expiry_cursor *c, uint64_t *ms, uint16_t *lineage, slice *key, uint64_t *seq) MUST_CHECK;
+API void expiry_close(struct expiry_cursor **c);
+
+/* ---- links and causes ---- */
+struct link {
+    slice from, rel, to;
+    uint64_t seq;      /* of the link's newest version at the point */
+};
+enum link_direction { LINK_OUT, LINK_IN };
+struct link_cursor;
+/* Links of one key that stand at `at`, ordered by (rel, other key); rel empty = every relation; `after` = opaque position from link_cursor_at or empty. */
+API int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, slice after, struct link_cursor **out) MUST_CHECK;
+API int link_cursor_next(struct link_cursor *c, struct link *out) MUST_CHECK;
+API slice link_cursor_at(const struct link_cursor *c); /* position behind the last link returned */
+API void link_cursor_close(struct link_cursor **c);
+/* Nodes that name seq as their cause, ascending. */
+struct effect_cursor;
+API int engine_effects(struct engine *e, uint64_t seq, struct effect_cursor **out) MUST_CHECK;
+API int effect_next(struct effect_cursor *c, uint64_t *seq) MUST_CHECK;
+API void effect_close(struct effect_cursor **c);
+/* Seq of the newest node with this idempotency token, E_NOTFOUND. */
+API int engine_find_token(struct engine *e, uint16_t lineage, slice token, uint64_t *seq) MUST_CHECK;
+
+/* ---- sorted indexes over documents ---- */
+struct sorted_info {
+    uint16_t lineage;
+    slice coll, path;       /* valid until the index is dropped */
+    uint8_t kind;           /* 0 ordered, 1 text */
+    bool ready;
+    uint8_t built_pct;
+    uint64_t entries, bytes;
+    uint64_t since;         /* seq of its definition */
+};
+/* Lists indexes (all, or of one collection). fn nonzero stops and is returned. Definitions are nodes in SPACE_SORTED: create = PUT, drop = DELETE. */
+API int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i), void *ctx) MUST_CHECK;
+struct top_cursor;
+struct top_options {
+    uint16_t lineage;
+    slice coll, path;
+    bool descending;
+    slice after;      /* JSON value to start strictly behind; empty = from the start */
+    uint64_t at;
+};
+API int engine_top(struct engine *e, const struct top_options *o, struct top_cursor **out) MUST_CHECK; /* E_NOTFOUND: no such index; E_AGAIN: being built */
+API int top_next(struct top_cursor *c, slice *key, uint64_t *seq) MUST_CHECK; /* the document version that holds at the point */
+API void top_close(struct top_cursor **c);
+
+/* ---- proofs ---- */
+API uint64_t engine_tree_size(struct engine *e);
+API int engine_root(struct engine *e, uint64_t size, uint8_t root[HASH_BYTES]) MUST_CHECK;
+API int engine_prove_inclusion(struct engine *e, uint64_t seq, uint64_t size, struct tree_proof *out) MUST_CHECK;
+API int engine_prove_consistency(struct engine *e, uint64_t from, uint64_t to, struct tree_proof *out) MUST_CHECK;
+/* Checks records, hashes and seqs of [from, to] in one slice of about max_nodes; *next = where to go on (0 = done). */
+struct verify_found { uint64_t checked, bytes, bad; };
+API int engine_verify_slice(struct engine *e, uint64_t from, uint64_t to, uint64_t max_nodes, void (*bad)(void *ctx, uint64_t seq, const char *why), void *ctx,
+                            struct verify_found *sum, uint64_t *next) MUST_CHECK;
+API int engine_verify_tree(struct engine *e, uint64_t *bad_seq) MUST_CHECK; /* all tiles and the root */
+
+/* ---- retention and compaction ---- */
+struct retain_rule { uint64_t versions, age_ms; }; /* 0 = unset (keep all by that measure) */
+struct compact_options {
+    uint64_t keep_versions;     /* KEEP n; 0 = not given */
+    uint64_t before;            /* BEFORE point: versions superseded at or before this seq may go; 0 = not given */
+    slice prefix;               /* only keys that begin so */
+    bool dry_run;
+    struct retain_rule keys_default, documents_default; /* when neither KEEP nor BEFORE is given and no rule matches */
+};
+struct compact_stats {
+    uint64_t live, dropped, held;   /* nodes */
+    uint64_t bytes_before, bytes_after, horizon, segments;
+    uint64_t done, total;           /* progress, in nodes */
+    bool running;
+    int result;                     /* of the last one that ended */
+};
+API int engine_compact(struct engine *e, const struct compact_options *o, struct compact_stats *out) MUST_CHECK; /* waits until done; E_BUSY, E_CANCELLED */
+API int engine_compact_start(struct engine *e, const struct compact_options *o) MUST_CHECK;                      /* on the worker; E_BUSY */
+API void engine_compact_status(struct engine *e, struct compact_stats *out);
+API void engine_compact_cancel(struct engine *e);
+API void engine_set_throttle(struct engine *e, uint64_t bytes_per_second); /* of background work; 0 = none */
+API int engine_checkpoint(struct engine *e) MUST_CHECK;
+
+struct engine_stats {
+    uint64_t nodes, links, docs, keys, segments, bytes_log, bytes_live, bytes_dead, bytes_index, bytes_tree;
+    uint64_t ring_parks, sealed, checkpoints, last_checkpoint_ms, merges, memory_bytes;
+};
+API void engine_get_stats(struct engine *e, struct engine_stats *out);
+
+#endif
