@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/slice.h"
+#include "base/thread.h"
 #include "keyspace/keyspace.h"
 
 #define MODULE_ABI 1
