@@ -12,9 +12,10 @@
 #include "base/slice.h"
 
 #define JSON_DEPTH_MAX 512
+#define JSON_BYTES_MAX (512u << 20) /* longer texts are refused */
 
 struct json_fault {
-    size_t at;       /* byte offset of the first byte that cannot be right */
+    size_t at;       /* byte offset of the first byte that cannot be right (a duplicate name: of its quote) */
     const char *why; /* static text */
 };
 
@@ -23,10 +24,10 @@ struct json_fault {
 API int json_check(slice text, slice *trimmed, struct json_fault *fault) MUST_CHECK;
 
 /* A parsed path: `plan`, `a.b[0]`, `$.a.b`, `$` (the whole value). Members that need it are quoted:
- * `a["b.c"]`. At most JSON_PATH_MAX steps. */
+ * `a["b.c"]`, with the escapes of a JSON string. At most JSON_PATH_MAX steps. Unquoted names hold none of . [ ] " \ . */
 #define JSON_PATH_MAX 64
 struct json_step {
-    slice name;  /* borrowed from the path text (unescaped names live in it unchanged) */
+    slice name;    /* the inside of a JSON string, borrowed from the path text; meets members by its unescaped bytes */
     int64_t index; /* -1: a member step */
 };
 struct json_path {
@@ -44,24 +45,26 @@ API int json_find(slice json, const struct json_path *path, slice *value) MUST_C
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 API enum json_type json_type_of(slice value);
 
-/* Total order of two checked JSON values (<0, 0, >0). Numbers compare by exact value over int64,
- * uint64 and double: 9007199254740993 and 9007199254740992.0 differ. Numbers beyond double's range
- * compare as ±infinity tied by text. */
+/* Total order of two checked JSON values (<0, 0, >0). Numbers compare by the exact value of their decimal text:
+ * 1 = 1.0 = 1e0, -0 = 0, 9007199254740993 and 9007199254740992.0 differ, 1e400 < 1e401. (Powers of ten beyond ±10^15 count
+ * as ±10^15.) Arrays compare element by element; objects as their members sorted by name, so that member order does not
+ * count; where one ends first it is the smaller. */
 API int json_compare(slice a, slice b);
 
 /* Appends an encoding of the value whose bytewise order is json_compare's order and that is
- * prefix-free. Containers and strings are cut after `max` bytes of content (order stays right up to
- * there; *cut tells). */
+ * prefix-free. At most `max` bytes of it (> 0): *cut (may be NULL) tells whether it went on; then equal keys may
+ * stand for different values, and the order is right up to there. */
 API void json_sort_key(slice value, size_t max, struct buf *out, bool *cut);
 
 /* Walks the members of a checked object (or elements of an array). Start with at = 0. E_END after
- * the last. `name` is the raw text between the quotes (may hold escapes); empty for arrays. */
+ * the last. `name` is the raw text between the quotes (may hold escapes); empty for arrays. E_INVALID when
+ * `container` is neither, E_CORRUPT where unchecked bytes do not parse. */
 API int json_next(slice container, size_t *at, slice *name, slice *value) MUST_CHECK;
 /* Appends the unescaped bytes of a JSON string (with or without its quotes). */
 API void json_unescape(slice string, struct buf *out);
-/* Appends a quoted, escaped JSON string. */
+/* Appends a quoted, escaped JSON string. Bytes that are not UTF-8 become U+FFFD, so the result is always valid. */
 API void json_quote(slice bytes, struct buf *out);
-/* The number as int64 if it is an integer in range; false otherwise. */
+/* The number as int64 if its value is an integer in range (1.0 and 1e2 are); false otherwise. */
 API bool json_number_i64(slice value, int64_t *out);
 
 #endif
