@@ -27,6 +27,23 @@ API void sha256_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], cons
 /* CRC of `n` bytes continued from `crc` (0 to start). */
 API uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
+/* key_hash, exactly (a disk format; all arithmetic is modulo 2^64, loads are
+ * little-endian, C0..C3 the first 64 fraction bits of sqrt 2, 3, 5, 7):
+ *
+ *   fold(x, y) = low64(x*y) ^ high64(x*y)         of the 128-bit product
+ *   s = k[0] ^ C0;  t = k[1] ^ C1
+ *   n > 16:  for each 16-byte block at i = 0, 16, … while i < n - 16:
+ *                s = fold(u64[i] ^ t, u64[i+8] ^ s)
+ *            a = u64[n-16];  b = u64[n-8]          (may overlap the last block)
+ *   8..16:   a = u64[0];     b = u64[n-8]
+ *   4..7:    a = u32[0];     b = u32[n-4]
+ *   1..3:    a = p[0] | p[n/2] << 8 | p[n-1] << 16;  b = 0
+ *   0:       a = b = 0
+ *   m = (a ^ t) * (b ^ s)                          as 128 bits
+ *   hash = fold(low64(m) ^ C2 ^ s, high64(m) ^ C3 ^ n)
+ *
+ * Keyed so that a client who does not know the seed cannot choose keys that
+ * collide; it is no message authentication code. */
 struct hash_seed {
     uint64_t k[2];
 };

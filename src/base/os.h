@@ -70,7 +70,7 @@ API int os_open(struct os *, const char *path, unsigned flags, struct os_file **
 API void os_close(struct os *, struct os_file **f); /* nulls *f; NULL is fine */
 /* Reads up to n bytes at off; *got < n only at end of file. */
 API int os_read(struct os *, struct os_file *, uint64_t off, void *p, size_t n, size_t *got) MUST_CHECK;
-/* All n bytes or an error (E_CORRUPT when the file is shorter). */
+/* All n bytes or an error (E_CORRUPT, not logged here, when the file is shorter). */
 API int os_read_full(struct os *, struct os_file *, uint64_t off, void *p, size_t n) MUST_CHECK;
 API int os_write(struct os *, struct os_file *, uint64_t off, const void *p, size_t n) MUST_CHECK;
 API int os_sync(struct os *, struct os_file *) MUST_CHECK; /* data and size (fdatasync) */
@@ -91,8 +91,8 @@ API uint64_t os_mono_us(struct os *);  /* never goes back; arbitrary origin */
 API void os_random(struct os *, void *p, size_t n); /* unpredictable bytes (buffered per thread) */
 
 /* Helpers over the object. */
-API int os_read_file(struct os *, const char *path, size_t max, struct buf *out) MUST_CHECK; /* E_TOOBIG over max */
-/* Writes a temporary file beside `path`, syncs it, renames it over `path`, syncs the directory. */
+API int os_read_file(struct os *, const char *path, size_t max, struct buf *out) MUST_CHECK; /* appends; E_TOOBIG over max */
+/* Writes `dir/name.tmp`, syncs it, renames it over `dir/name`, syncs the directory. Calls for one name take turns. */
 API int os_replace_file(struct os *, const char *dir, const char *name, slice content) MUST_CHECK;
 
 #endif

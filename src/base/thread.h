@@ -1,8 +1,10 @@
 /* Threads and locks with a written order.
  *
  * A mutex has a rank; in debug builds taking one whose rank is not above every
- * rank the thread holds aborts with both names. The order is the table in
- * src/README.md. pthread underneath. */
+ * rank the thread holds aborts with both names. Mutexes of one rank below
+ * RANK_LEAF may be held together when taken in order of rising addresses (an
+ * array of stripes). mutex_trylock is free of the rule, since it cannot wait.
+ * The order is the table in src/README.md. pthread underneath. */
 #ifndef VARVE_BASE_THREAD_H
 #define VARVE_BASE_THREAD_H
 
