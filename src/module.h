@@ -113,6 +113,7 @@ struct family {
     size_t call_bytes;       /* sizeof(struct call), checked at load */
 };
 #define FAMILY(ident, table) \
+    extern const struct family ident##_family; \
     const struct family ident##_family = {MODULE_ABI, #ident, 1, table, sizeof(struct call)}
 /* In a shared build a family also says: EXPORT_MODULE(ident) */
 #ifdef VARVE_MODULE_SHARED

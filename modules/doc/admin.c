@@ -1,0 +1,168 @@
+/* DINFO and DSYNC: the state of the store, and waiting for the disk. */
+#include "modules/doc/doc.h"
+
+static void pair(struct call *c, const char *name, uint64_t v)
+{
+    reply_str(c, name);
+    reply_int(c, (int64_t)v);
+}
+
+static int count_index(void *ctx, const struct sorted_info *i)
+{
+    (void)i;
+    ++*(uint64_t *)ctx;
+    return E_OK;
+}
+
+static void info_store(struct call *c)
+{
+    struct engine *e = doc_engine(c);
+    struct engine_marks m;
+    struct engine_stats s;
+    struct compact_stats k;
+    uint8_t root[HASH_BYTES];
+    uint64_t indexes = 0;
+    int r = engine_catch_up(e, 0);
+    if (r == E_OK) r = engine_root(e, engine_tree_size(e), root);
+    if (r == E_OK) r = engine_sorted_list(e, ks_db(&c->ks, c->ks.db).lineage, NULL, count_index, &indexes);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    engine_get_marks(e, &m);
+    engine_get_stats(e, &s);
+    engine_compact_status(e, &k);
+    reply_map(c, 15);
+    pair(c, "seq", m.last_seq);
+    pair(c, "written_seq", m.written_seq);
+    pair(c, "durable_seq", m.durable_seq);
+    pair(c, "indexed_seq", m.indexed_seq);
+    reply_str(c, "root"), doc_reply_hash(c, root);
+    pair(c, "docs", s.docs);
+    pair(c, "keys", s.keys);
+    pair(c, "nodes", s.nodes);
+    pair(c, "links", s.links);
+    pair(c, "segments", s.segments);
+    pair(c, "bytes_live", s.bytes_live);
+    pair(c, "bytes_dead", s.bytes_dead);
+    pair(c, "horizon", engine_horizon(e));
+    pair(c, "indexes", indexes);
+    reply_str(c, "compaction"), reply_str(c, k.running ? "running" : "idle");
+}
+
+static void info_key(struct call *c, slice key)
+{
+    struct engine *e = doc_engine(c);
+    struct version v;
+    uint64_t horizon = 0;
+    int r = engine_catch_up(e, 0);
+    uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
+    if (r == E_OK) r = engine_find(e, SPACE_KEY, lineage, key, UINT64_MAX, FIND_ALL, &v);
+    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, key, &horizon);
+    if (r == E_NOTFOUND) {
+        reply_null(c);
+        return;
+    }
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    reply_map(c, 6);
+    reply_str(c, "key"), reply_bulk(c, key);
+    pair(c, "seq", v.seq);
+    pair(c, "ver", v.ver);
+    reply_str(c, "op"), reply_str(c, node_op_name(v.op));
+    pair(c, "bytes", v.bytes);
+    pair(c, "horizon", horizon);
+}
+
+struct one_coll {
+    slice coll;
+    struct coll_counts n;
+    bool found;
+};
+
+static int pick_coll(void *ctx, slice coll, const struct coll_counts *n)
+{
+    struct one_coll *o = ctx;
+    if (slice_eq(coll, o->coll)) o->n = *n, o->found = true;
+    return E_OK;
+}
+
+static void info_coll(struct call *c, slice coll)
+{
+    struct one_coll o = {.coll = coll};
+    struct engine *e = doc_engine(c);
+    uint64_t indexes = 0;
+    uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
+    int r = engine_catch_up(e, 0);
+    if (r == E_OK) r = engine_collections(e, lineage, DOC_NOW, pick_coll, &o);
+    if (r == E_OK) r = engine_sorted_list(e, lineage, &coll, count_index, &indexes);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    if (!o.found) {
+        reply_null(c);
+        return;
+    }
+    reply_map(c, 5);
+    reply_str(c, "coll"), reply_bulk(c, coll);
+    pair(c, "docs", o.n.docs);
+    pair(c, "versions", o.n.versions);
+    pair(c, "bytes", o.n.bytes);
+    pair(c, "indexes", indexes);
+}
+
+void cmd_dinfo(struct call *c)
+{
+    if (c->argc == 1)
+        info_store(c);
+    else if (c->argc == 3 && arg_is(c, 1, "KEY"))
+        info_key(c, c->argv[2]);
+    else if (c->argc == 3 && arg_is(c, 1, "COLL"))
+        info_coll(c, c->argv[2]);
+    else
+        reply_syntax(c);
+}
+
+/* ---- DSYNC ---- */
+struct sync_wait {
+    uint64_t end, until_ms;
+};
+
+static bool sync_step(struct call *c, void *state)
+{
+    const struct sync_wait *w = state;
+    struct engine_marks m;
+    engine_get_marks(doc_engine(c), &m);
+    if (m.durable_end >= w->end)
+        reply_int(c, (int64_t)m.durable_seq);
+    else if (m.failure)
+        reply_failure(c, m.failure);
+    else if (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms)
+        reply_null(c);
+    else
+        return false;
+    return true;
+}
+
+/* Waits for everything written so far, by anyone: a superset of this connection's own writes. */
+void cmd_dsync(struct call *c)
+{
+    int64_t ms = 0;
+    if (c->argc == 2 && !arg_range(c, 1, 0, INT64_MAX / 2, &ms)) return;
+    if (c->in_multi) {
+        reply_error(c, "ERR DSYNC is not possible inside a transaction");
+        return;
+    }
+    int r = engine_write_out(doc_engine(c), 0);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    struct sync_wait *w = mem_alloc(sizeof *w);
+    *w = (struct sync_wait){engine_written_end(doc_engine(c)), ms ? engine_now_ms(doc_engine(c)) + (uint64_t)ms : 0};
+    engine_sync_async(doc_engine(c), w->end);
+    call_later(c, LATER_WAIT, sync_step, mem_free, w);
+}

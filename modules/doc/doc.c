@@ -1,0 +1,53 @@
+/* The document family: JSON documents with history, causes, links, sorted indexes and proofs.
+ *
+ * A document is a key of type `document`; its bytes are the JSON as it came. Reading and writing the present goes through the keyspace,
+ * everything about the past through the engine's door. Small parsers that several files need stand here. */
+#include "modules/doc/doc.h"
+
+bool doc_count(struct call *c, slice text, uint64_t *n)
+{
+    if (!num_parse_u64(text, n) || *n < 1 || *n > DOC_COUNT_MAX) {
+        reply_error(c, "ERR a count is a number from 1 to %d", DOC_COUNT_MAX);
+        return false;
+    }
+    return true;
+}
+
+slice doc_collection(slice key)
+{
+    const uint8_t *colon = key.n ? memchr(key.p, ':', key.n) : NULL;
+    return colon ? (slice){key.p, (size_t)(colon - key.p)} : (slice){key.p, 0};
+}
+
+bool doc_check_paths(struct call *c, const slice *paths, size_t n)
+{
+    struct json_path path;
+    for (size_t i = 0; i < n; i++)
+        if (json_path_parse(paths[i], &path) != E_OK) {
+            reply_error(c, "BADPATH '%.*s'", (int)(paths[i].n > 80 ? 80 : paths[i].n), (const char *)paths[i].p);
+            return false;
+        }
+    return true;
+}
+
+static void reply_one_path(struct call *c, slice json, slice text)
+{
+    struct json_path path;
+    slice value;
+    int r = json_path_parse(text, &path);
+    if (r == E_OK) r = json_find(json, &path, &value);
+    if (r == E_OK)
+        reply_bulk(c, value);
+    else
+        reply_null(c);
+}
+
+void doc_reply_paths(struct call *c, slice json, const slice *paths, size_t n)
+{
+    if (n == 0) {
+        reply_bulk(c, json);
+        return;
+    }
+    if (n > 1) reply_array(c, n);
+    for (size_t i = 0; i < n; i++) reply_one_path(c, json, paths[i]);
+}

@@ -1,0 +1,115 @@
+/* The document family's inside: what its files share. The contract with clients is in docs beside the commands' table rows. */
+#ifndef VARVE_MODULES_DOC_H
+#define VARVE_MODULES_DOC_H
+
+#include "module.h"
+
+#define DOC_CAUSES_MAX     128     /* CAUSEDBY refs of one write */
+#define DOC_PATHS_MAX      64      /* paths of one read */
+#define DOC_COUNT_MAX      1000000 /* COUNT, LIMIT, n of any list */
+#define DOC_IDEM_WINDOW_MS (24ull * 3600 * 1000)
+#define DOC_NOW            UINT64_MAX /* a point that means: the present */
+#define DOC_SLICE_ROWS     512        /* rows per turn of a long command */
+
+static inline struct engine *doc_engine(const struct call *c)
+{
+    return ks_engine(c->ks.ks);
+}
+
+/* ---- points and refs (point.c). Each replies its own error and returns false when it cannot. ---- */
+/* A point, rounded down to a commit end and known to the index. */
+bool doc_point(struct call *c, slice text, uint64_t *seq);
+/* A node that somebody points at. absent: what to do when there is none. */
+enum doc_absent { DOC_ABSENT_NULL, DOC_ABSENT_NOCAUSE };
+bool doc_ref(struct call *c, slice text, enum doc_absent absent, uint64_t *seq);
+bool doc_hash_of(struct call *c, uint64_t seq, uint8_t hash[HASH_BYTES]);
+/* An instant for VALID and VALIDAT: Unix ms, ISO 8601, or "-" for an open end (then `open` is given). */
+bool doc_parse_instant(slice text, int64_t open, int64_t *ms);
+/* Unix ms of an ISO 8601 date or date-time (UTC unless an offset is given). */
+bool doc_parse_iso(slice text, int64_t *ms);
+
+/* ---- write options (options.c) ---- */
+struct doc_options {
+    bool nx, xx, has_ifseq, has_ifhash, if_changed;
+    uint64_t if_seq;
+    slice if_hash; /* hex digits */
+    struct ks_write write;
+    struct node_ref causes[DOC_CAUSES_MAX];
+    struct receipt receipt;
+    slice props; /* DLINK only */
+};
+enum doc_option_set {
+    DOC_OPT_CONDITIONS = 1, /* NX XX IFCHANGED */
+    DOC_OPT_VALID = 2,
+    DOC_OPT_EXPIRY = 4,
+    DOC_OPT_PROPS = 8,
+    DOC_OPT_IF = 16, /* IFSEQ IFHASH */
+};
+/* Parses argv[from..]; CAUSEDBY, NOTE and IDEM are always allowed. Replies the error when false. */
+bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_options *o);
+/* A token seen before within the window? Then *seq is the first write's node. 1 yes, 0 no, <0 replied. */
+int doc_idem_seen(struct call *c, slice token, uint64_t *seq);
+
+/* ---- replies (reply_node.c) ---- */
+void doc_reply_hash(struct call *c, const uint8_t hash[HASH_BYTES]);
+void doc_reply_pair(struct call *c, uint64_t seq, const uint8_t hash[HASH_BYTES]); /* [seq, hash] */
+bool doc_reply_written(struct call *c, uint64_t seq);                              /* the same for a node of the log */
+void doc_reply_pruned(struct call *c, slice key, uint64_t oldest);
+void doc_badjson(struct call *c, const struct json_fault *f);
+enum doc_state { DOC_LIVE, DOC_OLD, DOC_DELETED, DOC_PRUNED };
+struct doc_data {
+    bool wanted; /* false: data is nil */
+    bool given;  /* data is `bytes`; else it is rebuilt from the node */
+    slice bytes;
+};
+#define DOC_MAP_FIELDS 15
+/* The 15 fields of a node map (after reply_map). Returns 0, or a negative code before anything was replied. */
+struct doc_view {
+    uint64_t seq;
+    struct buf mem; /* holds the node's bytes */
+    struct node node;
+    enum doc_state state;
+    uint8_t hash[HASH_BYTES];
+    uint64_t commit_first, commit_last;
+    bool pruned; /* only seq and hash are known */
+};
+int doc_view_load(struct call *c, uint64_t seq,
+                  struct doc_view *v) MUST_CHECK; /* E_NOTFOUND … ; v->mem to be released by fini in every case */
+void doc_view_fini(struct doc_view *v);
+void doc_reply_view(struct call *c, struct doc_view *v, const struct doc_data *data); /* the fields only */
+void doc_reply_map(struct call *c, struct doc_view *v, const struct doc_data *data);  /* map header and fields */
+
+/* ---- small parsers (doc.c) ---- */
+bool doc_count(struct call *c, slice text, uint64_t *n); /* 1..DOC_COUNT_MAX, replies */
+slice doc_collection(slice key);
+/* Picks paths from a document; replies value, array or null. */
+void doc_reply_paths(struct call *c, slice json, const slice *paths, size_t n);
+bool doc_check_paths(struct call *c, const slice *paths, size_t n);
+
+/* ---- commands ---- */
+void cmd_dput(struct call *c);
+void cmd_ddel(struct call *c);
+void cmd_dget(struct call *c);
+void cmd_dmget(struct call *c);
+void cmd_dasof(struct call *c);
+void cmd_dscan(struct call *c);
+void cmd_dcolls(struct call *c);
+void cmd_dhistory(struct call *c);
+void cmd_dnode(struct call *c);
+void cmd_dtrace(struct call *c);
+void cmd_dlink(struct call *c);
+void cmd_dunlink(struct call *c);
+void cmd_dlinks(struct call *c);
+void cmd_dindex_create(struct call *c);
+void cmd_dindex_drop(struct call *c);
+void cmd_dindex_list(struct call *c);
+void cmd_dindex_wait(struct call *c);
+void cmd_dtop(struct call *c);
+void cmd_dcompact(struct call *c);
+void cmd_dhead(struct call *c);
+void cmd_dprove(struct call *c);
+void cmd_dverify(struct call *c);
+void cmd_dinfo(struct call *c);
+void cmd_dsync(struct call *c);
+
+#endif

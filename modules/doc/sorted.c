@@ -1,0 +1,270 @@
+/* DINDEX and DTOP: sorted indexes over a field of a collection's documents. */
+#include "modules/doc/rows.h"
+
+/* Name of an index in SPACE_SORTED: varint length of the collection, the collection, the path. */
+static void definition_key(struct buf *out, slice coll, slice path)
+{
+    uint8_t *at = buf_reserve(out, VARINT_MAX);
+    out->n = (size_t)(put_varint(at, coll.n) - out->p);
+    buf_add_slice(out, coll);
+    buf_add_slice(out, path);
+}
+
+/* The standing definition: E_OK or E_NOTFOUND. */
+static int standing(struct call *c, slice key)
+{
+    struct version v;
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = engine_find(doc_engine(c), SPACE_SORTED, ks_db(&c->ks, c->ks.db).lineage, key, UINT64_MAX, FIND_ALL, &v);
+    if (r == E_PRUNED || (r == E_OK && v.op != NODE_PUT)) r = E_NOTFOUND;
+    return r;
+}
+
+void cmd_dindex_create(struct call *c)
+{
+    struct buf key = {0};
+    uint8_t kind = 0;
+    slice coll = c->argv[2], path = c->argv[3];
+    if (!doc_check_paths(c, &path, 1)) return;
+    if (c->argc > 5 || (c->argc == 5 && !arg_is(c, 4, "ORDERED") && !arg_is(c, 4, "TEXT"))) {
+        reply_syntax(c);
+        return;
+    }
+    if (c->argc == 5 && arg_is(c, 4, "TEXT")) {
+        reply_error(c, "ERR TEXT indexes are not supported by this version");
+        return;
+    }
+    definition_key(&key, coll, path);
+    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : standing(c, buf_slice(&key));
+    if (r == E_OK) { /* it is there already: what was asked for holds */
+        reply_ok(c);
+    } else if (r == E_NOTFOUND && (r = ks_put_thing(&c->ks, SPACE_SORTED, buf_slice(&key), slice_of(&kind, 1), NULL)) == E_OK) {
+        notify_dirty(c, 1);
+        reply_ok(c);
+    } else {
+        reply_failure(c, r);
+    }
+    buf_fini(&key);
+}
+
+void cmd_dindex_drop(struct call *c)
+{
+    struct buf key = {0};
+    definition_key(&key, c->argv[2], c->argv[3]);
+    int r = key.n > NODE_KEY_MAX ? E_NOTFOUND : standing(c, buf_slice(&key));
+    if (r == E_NOTFOUND) {
+        reply_int(c, 0);
+    } else {
+        if (r == E_OK) r = ks_delete_thing(&c->ks, SPACE_SORTED, buf_slice(&key), NULL);
+        if (r == E_OK) {
+            notify_dirty(c, 1);
+            reply_int(c, 1);
+        } else {
+            reply_failure(c, r);
+        }
+    }
+    buf_fini(&key);
+}
+
+struct listing {
+    struct call *c;
+    size_t n;
+};
+
+static int list_one(void *ctx, const struct sorted_info *i)
+{
+    struct listing *l = ctx;
+    struct call *c = l->c;
+    reply_map(c, 7);
+    reply_str(c, "coll"), reply_bulk(c, i->coll);
+    reply_str(c, "path"), reply_bulk(c, i->path);
+    reply_str(c, "kind"), reply_str(c, i->kind ? "text" : "ordered");
+    reply_str(c, "state"), reply_str(c, i->ready ? "ready" : "building");
+    reply_str(c, "built_pct"), reply_int(c, i->built_pct);
+    reply_str(c, "entries"), reply_int(c, (int64_t)i->entries);
+    reply_str(c, "bytes"), reply_int(c, (int64_t)i->bytes);
+    l->n++;
+    return E_OK;
+}
+
+void cmd_dindex_list(struct call *c)
+{
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    struct listing l = {c, 0};
+    size_t token = reply_begin(c);
+    r = engine_sorted_list(doc_engine(c), ks_db(&c->ks, c->ks.db).lineage, c->argc > 2 ? &c->argv[2] : NULL, list_one, &l);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        l.n++;
+    }
+    reply_end_array(c, token, l.n);
+}
+
+/* ---- DINDEX WAIT ---- */
+struct wait {
+    uint64_t until_ms;
+};
+struct lookup {
+    slice path;
+    bool found, ready;
+};
+
+static int look_one(void *ctx, const struct sorted_info *i)
+{
+    struct lookup *l = ctx;
+    if (slice_eq(i->path, l->path)) l->found = true, l->ready = i->ready;
+    return E_OK;
+}
+
+static int look_up(struct call *c, struct lookup *l)
+{
+    l->path = c->argv[3];
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = engine_sorted_list(doc_engine(c), ks_db(&c->ks, c->ks.db).lineage, &c->argv[2], look_one, l);
+    return r;
+}
+
+/* Replies when the index is ready, gone, or time is up. */
+static bool wait_step(struct call *c, void *state)
+{
+    const struct wait *w = state;
+    struct lookup l = {0};
+    int r = look_up(c, &l);
+    if (r != E_OK)
+        reply_failure(c, r);
+    else if (!l.found)
+        reply_error(c, "NOINDEX no index on '%.*s' path '%.*s'", (int)c->argv[2].n, (const char *)c->argv[2].p, (int)c->argv[3].n,
+                    (const char *)c->argv[3].p);
+    else if (l.ready)
+        reply_int(c, 1);
+    else if (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms)
+        reply_int(c, 0);
+    else
+        return false;
+    return true;
+}
+
+void cmd_dindex_wait(struct call *c)
+{
+    int64_t ms;
+    if (!arg_range(c, 4, 0, INT64_MAX / 2, &ms)) return;
+    struct wait *w = mem_zalloc(sizeof *w);
+    w->until_ms = ms ? c->ks.now_ms + (uint64_t)ms : 0;
+    if (c->in_multi) w->until_ms = c->ks.now_ms; /* nothing waits inside a transaction */
+    if (wait_step(c, w)) {
+        mem_free(w);
+        return;
+    }
+    call_later(c, LATER_WAIT, wait_step, mem_free, w);
+}
+
+/* ---- DTOP ---- */
+struct top {
+    struct top_options o;
+    struct top_cursor *cur;
+    struct rows rows;
+    struct buf mem;
+    uint64_t n;
+    uint16_t db;
+};
+
+static bool parse_top(struct call *c, struct top *t)
+{
+    slice at = slice_str("head");
+    t->o.coll = c->argv[1];
+    t->o.path = c->argv[2];
+    if (!arg_is(c, 3, "ASC") && !arg_is(c, 3, "DESC")) {
+        reply_syntax(c);
+        return false;
+    }
+    t->o.descending = arg_is(c, 3, "DESC");
+    if (!doc_check_paths(c, &t->o.path, 1) || !doc_count(c, c->argv[4], &t->n)) return false;
+    for (int i = 5; i < c->argc; i += 2) {
+        struct json_fault fault;
+        if (i + 1 < c->argc && arg_is(c, i, "ASOF")) {
+            at = c->argv[i + 1];
+        } else if (i + 1 < c->argc && arg_is(c, i, "AFTER")) {
+            if (json_check(c->argv[i + 1], &t->o.after, &fault) != E_OK) {
+                doc_badjson(c, &fault);
+                return false;
+            }
+        } else {
+            reply_syntax(c);
+            return false;
+        }
+    }
+    return doc_point(c, at, &t->o.at);
+}
+
+/* One row; a document past its expiry is not there. */
+static int add_row(struct call *c, struct top *t, slice key)
+{
+    struct ks_value v;
+    int r = ks_get_at(&c->ks, key, t->o.at, KS_ANY_VALID, &t->mem, &v);
+    if (r == E_OK && v.type == TYPE_DOCUMENT) rows_add(&t->rows, key, v.blob);
+    return r == E_NOTFOUND ? E_OK : r;
+}
+
+static bool top_step(struct call *c, void *state)
+{
+    struct top *t = state;
+    slice key;
+    uint64_t seq;
+    int r = E_OK;
+    for (size_t i = 0; i < DOC_SLICE_ROWS && t->rows.n < t->n; i++) {
+        r = top_next(t->cur, &key, &seq);
+        if (r == E_OK) r = add_row(c, t, key);
+        if (r != E_OK) break;
+    }
+    if (r == E_OK && t->rows.n < t->n) return false;
+    if (r == E_OK || r == E_END)
+        rows_reply(c, &t->rows, true);
+    else
+        reply_failure(c, r);
+    return true;
+}
+
+static void top_drop(void *state)
+{
+    struct top *t = state;
+    top_close(&t->cur);
+    rows_fini(&t->rows);
+    buf_fini(&t->mem);
+    mem_free(t);
+}
+
+static void no_index(struct call *c, const struct top *t, const char *what)
+{
+    reply_error(c, "NOINDEX %s; DINDEX CREATE %.*s %.*s would help", what, (int)t->o.coll.n, (const char *)t->o.coll.p,
+                (int)t->o.path.n, (const char *)t->o.path.p);
+}
+
+void cmd_dtop(struct call *c)
+{
+    struct db_view db;
+    struct top *t = mem_zalloc(sizeof *t);
+    if (!parse_top(c, t)) {
+        top_drop(t);
+        return;
+    }
+    engine_db_at(doc_engine(c), c->ks.db, t->o.at, &db);
+    t->o.lineage = db.lineage;
+    int r = engine_top(doc_engine(c), &t->o, &t->cur);
+    if (r == E_NOTFOUND) {
+        no_index(c, t, "no such index");
+    } else if (r == E_AGAIN) {
+        reply_error(c, "NOINDEX the index is still being built; DINDEX WAIT tells when it is ready");
+    } else if (r != E_OK) {
+        reply_failure(c, r);
+    } else if (c->in_multi) {
+        while (!top_step(c, t)) continue;
+    } else if (!top_step(c, t)) {
+        call_later(c, LATER_TURN, top_step, top_drop, t);
+        return;
+    }
+    top_drop(t);
+}

@@ -1,0 +1,120 @@
+/* DPUT and DDEL: new versions of a document. */
+#include "modules/doc/doc.h"
+
+static void reply_conflict_seq(struct call *c, slice key, uint64_t expected, uint64_t found)
+{
+    reply_error(c, "CONFLICT %.*s expected %llu found %llu", (int)(key.n > 200 ? 200 : key.n), (const char *)key.p,
+                (unsigned long long)expected, (unsigned long long)found);
+}
+
+static void reply_conflict_hash(struct call *c, slice key, slice expected, const struct ks_value *v)
+{
+    char hex[2 * HASH_BYTES + 1] = "none";
+    if (v != NULL && v->hash != NULL) hex_encode(hex, v->hash, HASH_BYTES);
+    reply_error(c, "CONFLICT %.*s expected %.*s found %s", (int)(key.n > 200 ? 200 : key.n), (const char *)key.p, (int)expected.n,
+                (const char *)expected.p, hex);
+}
+
+/* IFSEQ and IFHASH against the live version (NULL: none). */
+static bool conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
+{
+    uint64_t seq = v ? v->seq : 0;
+    if (o->has_ifseq && o->if_seq != seq) {
+        reply_conflict_seq(c, key, o->if_seq, seq);
+        return false;
+    }
+    if (o->has_ifhash) {
+        uint8_t want[HASH_BYTES];
+        bool hex = hex_decode(want, (const char *)o->if_hash.p, HASH_BYTES);
+        if (!hex || v == NULL || v->hash == NULL || memcmp(want, v->hash, HASH_BYTES) != 0) {
+            reply_conflict_hash(c, key, o->if_hash, v);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Answers a repeated idempotency token; true when that settled the call. */
+static bool answered_before(struct call *c, slice token)
+{
+    uint64_t seq;
+    int seen = doc_idem_seen(c, token, &seq);
+    if (seen > 0) (void)doc_reply_written(c, seq);
+    return seen != 0;
+}
+
+/* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
+static int live_document(struct call *c, slice key, bool bytes, struct ks_value *v)
+{
+    int r = bytes ? ks_get(&c->ks, key, v) : ks_stat(&c->ks, key, false, v);
+    if (r == E_NOTFOUND) return 0;
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return -1;
+    }
+    if (v->type != TYPE_DOCUMENT) {
+        reply_wrongtype(c);
+        return -1;
+    }
+    return 1;
+}
+
+static void put_and_reply(struct call *c, slice key, slice json, struct doc_options *o)
+{
+    int r = ks_put(&c->ks, key, TYPE_DOCUMENT, json, &o->write);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    notify_dirty(c, 1);
+    doc_reply_pair(c, o->receipt.seq, o->receipt.hash);
+}
+
+void cmd_dput(struct call *c)
+{
+    struct doc_options o;
+    struct json_fault fault;
+    struct ks_value v;
+    slice key = c->argv[1], json;
+    if (json_check(c->argv[2], &json, &fault) != E_OK) {
+        doc_badjson(c, &fault);
+        return;
+    }
+    if (!doc_options_parse(c, 3, DOC_OPT_CONDITIONS | DOC_OPT_IF | DOC_OPT_VALID | DOC_OPT_EXPIRY, &o)) return;
+    if (o.write.idem.n && answered_before(c, o.write.idem)) return;
+    int live = live_document(c, key, o.if_changed, &v);
+    if (live < 0) return;
+    if ((o.nx && live) || (o.xx && !live)) {
+        reply_null(c);
+        return;
+    }
+    if (!conditions_hold(c, key, &o, live ? &v : NULL)) return;
+    if (o.if_changed && live && slice_eq(v.blob, json)) {
+        doc_reply_pair(c, v.seq, v.hash);
+        return;
+    }
+    put_and_reply(c, key, json, &o);
+}
+
+void cmd_ddel(struct call *c)
+{
+    struct doc_options o;
+    struct ks_value v;
+    slice key = c->argv[1];
+    if (!doc_options_parse(c, 2, DOC_OPT_IF, &o)) return;
+    if (o.write.idem.n && answered_before(c, o.write.idem)) return;
+    int live = live_document(c, key, false, &v);
+    if (live < 0) return;
+    if (!conditions_hold(c, key, &o, live ? &v : NULL)) return;
+    if (!live) {
+        reply_null(c);
+        return;
+    }
+    int r = ks_delete(&c->ks, key, &o.write);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    notify_dirty(c, 1);
+    doc_reply_pair(c, o.receipt.seq, o.receipt.hash);
+}
