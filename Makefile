@@ -100,6 +100,96 @@ run: all
 	@mkdir -p $(DIR)
 	$(O)/varve-server --port $(PORT) --dir $(DIR) $(ARGS)
 
-.PHONY: clean
+.PHONY: demo
+demo: all $(O)/varve-demo
+	@$(O)/varve-demo --server $(O)/varve-server --tool $(O)/varve $(if $(KEEP),--keep)
+$(O)/varve-demo: $(DEMO) $(O)/libbase.a
+	@$(CC) $(LINK) $(DEMO) $(O)/libbase.a -lhiredis -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+# ---- tests ----
+.PHONY: units check test
+units: $(UNIT)
+
+# Under a minute: before each commit.
+check: $(O)/test-deps-ok all $(UNIT)
+	@tests/support/run-all $(O) tidy unit
+
+# Everything. One closing line; fails when anything fails.
+test: $(O)/test-deps-ok all $(O)/varve-demo $(UNIT) $(CRASH) $(MODEL) $(E2E) $(FUZZ_SMOKE)
+	@tests/support/run-all $(O)
+
+# Programs that are tests by themselves: what they link is what they may use.
+crash_bins := $(patsubst tests/crash/%.c,$(O)/tests/crash/%,$(wildcard tests/crash/test_*.c))
+$(O)/tests/crash/%: tests/crash/%.c $(CHAIN_keyspace) $(SUPPORT)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(WHOLE) $(CHAIN_keyspace) $(UNWHOLE) -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+CRASH = $(crash_bins)
+model_bins := $(patsubst tests/model/%.c,$(O)/tests/model/%,$(wildcard tests/model/*.c))
+e2e_bins := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+MODEL = $(model_bins)
+E2E = $(e2e_bins)
+$(O)/tests/model/%: tests/model/%.c $(O)/libbase.a $(SUPPORT)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+$(O)/tests/e2e/%: tests/e2e/%.c $(O)/libbase.a $(SUPPORT)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+# More crash points than the test run takes, until stopped: make crash POINTS=100000 SEED=7
+POINTS ?= 0
+SEED ?= 1
+.PHONY: crash
+crash: $(O)/test-deps-ok $(CRASH)
+	@for t in $(CRASH); do $$t --points $(POINTS) --seed $(SEED) || exit 1; done
+
+# ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
+fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SMOKE = $(patsubst %,$(O)/fuzz/%,$(fuzz_names))
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -Itests
+FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) src/server/resp.c
+$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(FUZZ_SRC)
+	@mkdir -p $(@D)/obj
+	@$(MAKE) -s MODE=asan O=$(O)/fuzz/obj $(O)/fuzz/obj/libvarve.a $(O)/fuzz/obj/src/server/resp.o
+	@$(CC) $(FUZZ_FLAGS) $< tests/fuzz/driver.c $(O)/fuzz/obj/src/server/resp.o $(O)/fuzz/obj/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $@ && echo "  ld $@"
+.PHONY: fuzz
+fuzz: $(O)/test-deps-ok
+	@tests/support/need clang libclang-rt-14-dev
+	@mkdir -p $(O)/libfuzzer
+	@for t in $(fuzz_names); do \
+	    echo "fuzzing $$t for $(FUZZ_SECONDS) s"; mkdir -p $(O)/corpus/$$t tests/fuzz/corpus/$$t; \
+	    clang $(FUZZ_FLAGS) -fsanitize=fuzzer tests/fuzz/$$t.c $(FUZZ_SRC) -pthread -lb2 -lcrypto -lcjson -lm -o $(O)/libfuzzer/$$t && \
+	    $(O)/libfuzzer/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 $(O)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+# ---- measuring ----
+.PHONY: bench
+bench: $(O)/test-deps-ok all $(O)/varve-bench $(O)/engine-bench
+	@tests/bench/run $(O) $(BENCH)
+$(O)/varve-bench: tests/bench/load.c $(O)/libbase.a
+	@$(CC) $(FLAGS) $< $(LINK) $(O)/libbase.a -lhiredis $(BASE_LIBS) -o $@ && echo "  ld $@"
+$(O)/engine-bench: tests/bench/engine.c $(O)/libvarve.a
+	@$(CC) $(FLAGS) $< $(LINK) $(O)/libvarve.a $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+# ---- looking after the code ----
+C_FILES = $(shell git ls-files '*.c' '*.h')
+.PHONY: format lint
+format:
+	@tests/support/need clang-format
+	@clang-format -i $(C_FILES)
+lint: $(O)/deps-ok
+	@tests/support/need clang-tidy cppcheck
+	@clang-tidy --quiet $(filter src/% modules/%,$(filter %.c,$(C_FILES))) -- $(STD) -Isrc -I. 2>/dev/null
+	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -Isrc -I. src modules
+
+.PHONY: clean help
 clean:
 	rm -rf build
+help:
+	@echo "make            build/varve-server, build/varve, build/libvarve.a"
+	@echo "make run        install what is missing, build, serve on port $(PORT) with data in $(DIR)  (PORT= DIR= ARGS=)"
+	@echo "make demo       load this machine's package catalogue and walk through the commands        (KEEP=1 leaves it running)"
+	@echo "make check      the quick tests; make test: everything"
+	@echo "make crash      crash points without end (POINTS= SEED=); make fuzz: libFuzzer (FUZZ_SECONDS=)"
+	@echo "make bench      side by side with redis-server                                             (BENCH=names of parts)"
+	@echo "make format     clang-format; make lint: clang-tidy and cppcheck"
+	@echo "MODE=asan|tsan|debug  with any of these, in build/MODE"
