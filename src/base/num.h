@@ -19,6 +19,8 @@ API size_t num_format_u64(char out[24], uint64_t v);
 API size_t num_format_ldouble(char out[NUM_TEXT_MAX], long double v);
 /* Shortest text that reads back to the same double ("inf", "-inf", "nan" too), as RESP3 sends it. */
 API size_t num_format_double(char out[40], double v);
+/* %.17g, as Redis 7.0 sends scores and distances. */
+API size_t num_format_score(char out[40], double v);
 /* "1kb", "10mb", "1g" … as redis.conf takes them; b, k=1000, kb=1024, … any case. */
 API bool num_parse_memory(slice s, uint64_t *out);
 
