@@ -1,0 +1,185 @@
+/* See index_chunk.h. Freezing sorts and drops older duplicates; merging is a tournament over cached prefixes.
+ *
+ * Which chunks to merge: with room for K chunks, merging the suffix with the least entries per chunk saved gives the binomial
+ * pattern (12, 11, 10 … of a size), in which an entry is rewritten about log(n) / log(K) times. Single puts and full chunks alike. */
+#include "engine/index_chunk.h"
+
+#include "base/mem.h"
+#include "engine/index.h"
+
+static struct index_chunk *chunk_new(struct index_buffer *home, size_t n, size_t n_blocks)
+{
+    struct index_chunk *c = mem_alloc(sizeof *c + n * sizeof c->ref[0] + n_blocks * sizeof *c->blocks);
+    atomic_init(&c->refs, 1);
+    c->home = home;
+    c->n = n;
+    c->bytes = 0;
+    c->n_blocks = n_blocks;
+    c->blocks = (struct buffer_block **)(void *)(c->ref + n);
+    return c;
+}
+
+static bool same_key(const struct ref *a, const struct ref *b)
+{
+    return a->prefix == b->prefix && slice_eq(record_key(a->record), record_key(b->record));
+}
+
+/* Keeps the first of equal keys. */
+static size_t drop_duplicates(struct ref *a, size_t n)
+{
+    size_t o = 1;
+    for (size_t i = 1; i < n; i++)
+        if (!same_key(&a[o - 1], &a[i])) a[o++] = a[i];
+    return o;
+}
+
+struct index_chunk *index_chunk_freeze(struct index_buffer *b, const struct buffer_step *upto)
+{
+    uint64_t from = atomic_load_explicit(&b->frozen_no, memory_order_relaxed);
+    ASSERT(upto->no > from);
+    ASSERT(upto->bytes > b->frozen_bytes);
+    size_t n = (size_t)(upto->no - from);
+    struct index_chunk *c = chunk_new(b, n, index_buffer_blocks(b, upto->no));
+    index_buffer_gather(b, upto->no, c->ref, c->blocks);
+    if (n > 1) {
+        struct ref *tmp = n > 16 ? mem_alloc(n * sizeof *tmp) : NULL;
+        index_sort_refs(c->ref, tmp, n);
+        mem_free(tmp);
+        c->n = drop_duplicates(c->ref, n);
+    }
+    c->bytes = upto->bytes - b->frozen_bytes;
+    return c;
+}
+
+/* ---- merging: a loser tree; lane 0 is the newest, and an exhausted lane loses to all ---- */
+struct lane {
+    const struct ref *at, *end;
+};
+struct tournament {
+    struct lane lane[INDEX_CHUNK_SOURCES_MAX];
+    uint16_t loser[INDEX_CHUNK_SOURCES_MAX]; /* [0] is the winner */
+    unsigned k;
+};
+
+static bool lane_beats(const struct tournament *t, unsigned a, unsigned b)
+{
+    const struct lane *x = &t->lane[a], *y = &t->lane[b];
+    if (x->at == x->end) return false;
+    if (y->at == y->end) return true;
+    if (x->at->prefix != y->at->prefix) return x->at->prefix < y->at->prefix;
+    int c = ref_cmp(x->at, y->at);
+    return c ? c < 0 : a < b;
+}
+
+static void replay(struct tournament *t, unsigned lane)
+{
+    unsigned winner = lane;
+    for (unsigned node = (lane + t->k) / 2; node > 0; node /= 2) {
+        if (lane_beats(t, t->loser[node], winner)) {
+            unsigned x = t->loser[node];
+            t->loser[node] = (uint16_t)winner;
+            winner = x;
+        }
+    }
+    t->loser[0] = (uint16_t)winner;
+}
+
+static unsigned play(struct tournament *t, unsigned node)
+{
+    if (node >= t->k) return node - t->k;
+    unsigned a = play(t, 2 * node), b = play(t, 2 * node + 1);
+    bool first = lane_beats(t, a, b);
+    t->loser[node] = (uint16_t)(first ? b : a);
+    return first ? a : b;
+}
+
+static size_t merge_lanes(struct tournament *t, struct ref *out)
+{
+    t->loser[0] = (uint16_t)play(t, 1);
+    size_t n = 0;
+    for (;;) {
+        struct lane *w = &t->lane[t->loser[0]];
+        if (w->at == w->end) return n;
+        if (n == 0 || !same_key(&out[n - 1], w->at)) out[n++] = *w->at;
+        w->at++;
+        replay(t, t->loser[0]);
+    }
+}
+
+struct index_chunk *index_chunk_merge(struct index_chunk *const *chunks, size_t k)
+{
+    ASSERT(k >= 1 && k <= INDEX_CHUNK_SOURCES_MAX);
+    struct tournament t;
+    t.k = (unsigned)k;
+    size_t n = 0, n_blocks = 0;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < k; i++) {
+        ASSERT(chunks[i]->home == chunks[0]->home);
+        t.lane[i] = (struct lane){chunks[i]->ref, chunks[i]->ref + chunks[i]->n};
+        n += chunks[i]->n;
+        n_blocks += chunks[i]->n_blocks;
+        bytes += chunks[i]->bytes;
+    }
+    struct index_chunk *c = chunk_new(chunks[0]->home, n, n_blocks);
+    c->n = merge_lanes(&t, c->ref);
+    c->bytes = bytes;
+    c->n_blocks = 0;
+    for (size_t i = k; i-- > 0;) {
+        for (size_t j = 0; j < chunks[i]->n_blocks; j++) {
+            struct buffer_block *b = chunks[i]->blocks[j];
+            if (c->n_blocks && c->blocks[c->n_blocks - 1] == b) continue; /* neighbours share a block */
+            index_buffer_hold(b);
+            c->blocks[c->n_blocks++] = b;
+        }
+    }
+    return c;
+}
+
+size_t index_chunk_due(struct index_chunk *const *chunks, size_t n, size_t limit)
+{
+    ASSERT(limit > 0);
+    if (n <= INDEX_CHUNKS_AIM) return 0;
+    bool must = n >= 2 * INDEX_CHUNKS_AIM;
+    size_t best = 0, sum = chunks[0]->n;
+    double best_cost = 0;
+    for (size_t k = 2; k <= n && k <= INDEX_CHUNK_SOURCES_MAX; k++) {
+        sum += chunks[k - 1]->n;
+        if (sum > limit && !(must && best == 0)) break;
+        double cost = (double)sum / (double)(k - 1);
+        if (best == 0 || cost <= best_cost) {
+            best = k;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+void index_chunk_hold(struct index_chunk *c)
+{
+    unsigned before = atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0);
+}
+
+void index_chunk_drop(struct index_chunk *c)
+{
+    unsigned before = atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before > 1) return;
+    for (size_t i = 0; i < c->n_blocks; i++) index_buffer_drop(c->home, c->blocks[i]);
+    mem_free(c);
+}
+
+size_t index_chunk_seek(const struct index_chunk *c, slice key)
+{
+    ASSERT(c->n > 0);
+    uint64_t p = key_prefix(key);
+    size_t lo = 0, n = c->n;
+    while (n > 0) {
+        size_t h = n / 2;
+        const struct ref *r = &c->ref[lo + h];
+        bool below = r->prefix != p ? r->prefix < p : slice_cmp(record_key(r->record), key) < 0;
+        lo += below ? h + 1 : 0;
+        n = below ? n - h - 1 : h;
+    }
+    return lo;
+}

@@ -1,0 +1,509 @@
+/* Reading run files: opening, blocks, cursors, verification. See index_run.h and src/docs/format-index.md.
+ *
+ * Every length and offset is checked against the bytes that are there, whether or not a checksum vouches for them: a run may come from
+ * anywhere. A cursor only ever moves to higher blocks when going forward and to lower ones when going back, so no input makes it run for ever.
+ *
+ * A cursor decodes groups (restart to restart): forward entry by entry, backward the whole group first. All keys of a group are kept, so
+ * going back inside a group costs nothing. */
+#include "engine/index_run.h"
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "engine/index_buffer.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+static int damaged(const struct index_run *r, const char *what, uint64_t off)
+{
+    return err_note(E_CORRUPT, "index run %s: %s at offset %" PRIu64, r->path, what, off);
+}
+
+void index_run_path(char out[RUN_PATH_MAX], const char *dir, uint64_t id)
+{
+    int n = snprintf(out, RUN_PATH_MAX, "%s/%08" PRIu64 ".run", dir, id);
+    ASSERT(n > 0 && (unsigned)n < RUN_PATH_MAX);
+}
+
+/* ---- opening ---- */
+
+static int load_section(struct index_run *r, const uint8_t *footer, unsigned at, unsigned crc_at, uint8_t *to)
+{
+    uint64_t off = get_u64(footer + at), n = get_u64(footer + at + 8);
+    int rc = os_read_full(r->os, r->file, off, to, n);
+    if (rc < 0) return rc;
+    return crc32c(0, to, n) == get_u32(footer + crc_at) ? E_OK : damaged(r, "section checksum", off);
+}
+
+/* The sections must lie back to back and fill the file, so that no byte is outside some checksum. */
+static int check_footer(struct index_run *r, const uint8_t *f)
+{
+    uint64_t foot = r->bytes - RUN_FOOTER_BYTES;
+    if (memcmp(f, RUN_FOOTER_MAGIC, 8) != 0) return damaged(r, "footer magic", foot);
+    if (crc32c(0, f, 124) != get_u32(f + 124)) return damaged(r, "footer checksum", foot);
+    if (get_u16(f + 8) > RUN_VERSION) return err_note(E_VERSION, "index run %s: version %u", r->path, get_u16(f + 8));
+    uint64_t index = get_u64(f + 64), index_n = get_u64(f + 72), filter = get_u64(f + 80), filter_n = get_u64(f + 88);
+    uint64_t bounds = get_u64(f + 96), bounds_n = get_u64(f + 104);
+    bool fits = index >= RUN_HEADER_BYTES && index <= foot && index_n <= foot - index && filter == index + index_n &&
+                filter_n <= foot - filter && bounds == filter + filter_n && bounds_n == foot - bounds;
+    if (!fits || get_u16(f + 8) != RUN_VERSION || get_u16(f + 10) != RUN_FOOTER_BYTES || f[12] >= INDEX_LEVELS ||
+        get_u64(f + 16) != r->id || filter_n % FILTER_BLOCK_BYTES || filter_n / FILTER_BLOCK_BYTES > UINT32_MAX ||
+        get_u64(f + 56) > index_n / 2)
+        return damaged(r, "footer fields", foot);
+    r->level = f[12];
+    r->covers = get_u64(f + 24);
+    r->entries = get_u64(f + 32);
+    r->tombstones = get_u64(f + 40);
+    r->filter_keys = get_u64(f + 48);
+    r->n_blocks = get_u64(f + 56);
+    return E_OK;
+}
+
+static int parse_index(struct index_run *r, uint64_t off, uint64_t n)
+{
+    const uint8_t *p = r->index, *end = p + n;
+    uint64_t at = RUN_HEADER_BYTES;
+    for (uint64_t i = 0; i < r->n_blocks; i++) {
+        uint64_t bytes, key_n;
+        p = get_varint(p, end, &bytes);
+        if (p) p = get_varint(p, end, &key_n);
+        if (!p || key_n > INDEX_KEY_MAX || key_n > (size_t)(end - p)) return damaged(r, "block index", off);
+        if (bytes < 16 || bytes > RUN_BLOCK_MAX || bytes > off - at) return damaged(r, "block length in the index", off);
+        r->block[i] = (struct run_block){.off = at, .bytes = (uint32_t)bytes, .key_n = (uint32_t)key_n, .key = p};
+        r->last_prefix[i] = key_prefix(slice_of(p, key_n));
+        p += key_n;
+        at += bytes;
+    }
+    return p == end && at == off ? E_OK : damaged(r, "block index", off);
+}
+
+static int parse_bounds(struct index_run *r, uint64_t off, uint64_t n)
+{
+    const uint8_t *p = r->bounds, *end = p + n;
+    slice *out[4] = {&r->smallest, &r->largest, &r->tombstone_smallest, &r->tombstone_largest};
+    for (int i = 0; i < 4; i++) {
+        uint64_t len;
+        p = get_varint(p, end, &len);
+        if (!p || len > (size_t)(end - p)) return damaged(r, "bounds", off);
+        *out[i] = slice_of(p, len);
+        p += len;
+    }
+    return p == end ? E_OK : damaged(r, "bounds", off);
+}
+
+static int load(struct index_run *r)
+{
+    uint8_t h[RUN_HEADER_BYTES], f[RUN_FOOTER_BYTES];
+    int rc = os_read_full(r->os, r->file, 0, h, sizeof h);
+    if (rc < 0) return rc;
+    if (memcmp(h, RUN_MAGIC, 8) != 0) return damaged(r, "header magic", 0);
+    if (crc32c(0, h, 28) != get_u32(h + 28)) return damaged(r, "header checksum", 0);
+    if (get_u16(h + 8) > RUN_VERSION) return err_note(E_VERSION, "index run %s: version %u", r->path, get_u16(h + 8));
+    if (get_u16(h + 8) != RUN_VERSION || get_u16(h + 10) != RUN_HEADER_BYTES || get_u64(h + 16) != r->id)
+        return damaged(r, "header fields", 0);
+    rc = os_read_full(r->os, r->file, r->bytes - RUN_FOOTER_BYTES, f, sizeof f);
+    if (rc < 0) return rc;
+    if ((rc = check_footer(r, f)) < 0) return rc;
+    uint64_t index_n = get_u64(f + 72), filter_n = get_u64(f + 88), bounds_n = get_u64(f + 104);
+    r->index = mem_alloc(index_n + 1);
+    r->bounds = mem_alloc(bounds_n + 1);
+    r->block = mem_alloc(r->n_blocks * sizeof *r->block + 1);
+    r->last_prefix = mem_alloc(r->n_blocks * sizeof *r->last_prefix + 1);
+    r->verified = mem_zalloc((r->n_blocks / 64 + 1) * sizeof *r->verified);
+    index_filter_init_blocks(&r->filter, filter_n / FILTER_BLOCK_BYTES);
+    if ((rc = load_section(r, f, 64, 112, r->index)) < 0) return rc;
+    if (filter_n && (rc = load_section(r, f, 80, 116, r->filter.bits)) < 0) return rc;
+    if (!filter_n && get_u32(f + 116) != 0) return damaged(r, "filter checksum", get_u64(f + 80));
+    if ((rc = load_section(r, f, 96, 120, r->bounds)) < 0) return rc;
+    if ((rc = parse_index(r, get_u64(f + 64), index_n)) < 0) return rc;
+    return parse_bounds(r, get_u64(f + 96), bounds_n);
+}
+
+static void run_free(struct index_run *r)
+{
+    if (r->file) os_close(r->os, &r->file);
+    index_filter_fini(&r->filter);
+    mem_free(r->index);
+    mem_free(r->bounds);
+    mem_free(r->block);
+    mem_free(r->last_prefix);
+    mem_free(r->verified);
+    mem_free(r->path);
+    mem_free(r);
+}
+
+int index_run_open(struct os *os, const char *dir, const struct run_id *want, struct index_run **out)
+{
+    ASSERT(os && dir && want && out);
+    char path[RUN_PATH_MAX];
+    index_run_path(path, dir, want->id);
+    struct index_run *r = mem_zalloc(sizeof *r);
+    atomic_init(&r->refs, 1);
+    r->os = os;
+    r->path = mem_strdup(path);
+    r->id = want->id;
+    int rc = os_open(os, path, OS_READ | OS_MAPPED, &r->file);
+    if (rc == E_NOTFOUND) rc = err_note(E_CORRUPT, "index run %s: the file is missing", path);
+    if (rc < 0) goto fail;
+    if ((rc = os_size(os, r->file, &r->bytes)) < 0) goto fail;
+    if (r->bytes != want->bytes || r->bytes < RUN_HEADER_BYTES + RUN_FOOTER_BYTES) {
+        rc = err_note(E_CORRUPT, "index run %s: %" PRIu64 " bytes where %" PRIu64 " were written", path, r->bytes, want->bytes);
+        goto fail;
+    }
+    if ((rc = load(r)) < 0) goto fail;
+    if (r->entries != want->entries || r->level != want->level) {
+        rc = err_note(E_CORRUPT, "index run %s: not the run that is listed", path);
+        goto fail;
+    }
+    *out = r;
+    return E_OK;
+fail:
+    run_free(r);
+    return rc;
+}
+
+void index_run_hold(struct index_run *r)
+{
+    unsigned before = atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0);
+}
+
+void index_run_drop(struct index_run *r)
+{
+    unsigned before = atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before > 1) return;
+    if (atomic_load(&r->retired)) {
+        os_close(r->os, &r->file);
+        int rc = os_remove(r->os, r->path);
+        (void)rc; /* what cannot be removed now is a leftover for the next opening */
+    }
+    run_free(r);
+}
+
+size_t index_run_memory(const struct index_run *r)
+{
+    return sizeof *r + mem_size(r->index) + mem_size(r->bounds) + mem_size(r->block) + mem_size(r->last_prefix) +
+           mem_size(r->verified) + r->filter.n_blocks * FILTER_BLOCK_BYTES;
+}
+
+bool index_run_may_hide(const struct index_run *r, slice key)
+{
+    return r->tombstones > 0 && slice_cmp(key, r->tombstone_smallest) >= 0 && slice_cmp(key, r->tombstone_largest) <= 0;
+}
+
+/* ---- blocks ---- */
+
+static int check_block(struct index_run *r, uint64_t no, const uint8_t *p)
+{
+    uint64_t bit = (uint64_t)1 << no % 64;
+    if (atomic_load_explicit(&r->verified[no / 64], memory_order_relaxed) & bit) return E_OK;
+    const struct run_block *b = &r->block[no];
+    uint8_t place[16];
+    put_u64(place, r->id);
+    put_u64(place + 8, b->off);
+    if (crc32c(crc32c(0, place, sizeof place), p, b->bytes - 4) != get_u32(p + b->bytes - 4)) return damaged(r, "block checksum", b->off);
+    atomic_fetch_or_explicit(&r->verified[no / 64], bit, memory_order_relaxed);
+    return E_OK;
+}
+
+void run_cursor_init(struct run_cursor *c, struct index_run *r)
+{
+    ASSERT(c && r);
+    c->run = r;
+    c->block_no = UINT64_MAX;
+    c->on = false;
+    c->block = c->block_space;
+    c->block_cap = sizeof c->block_space;
+    c->keys = c->keys_space;
+    c->keys_cap = sizeof c->keys_space;
+    c->decoded = c->at = 0;
+}
+
+void run_cursor_fini(struct run_cursor *c)
+{
+    if (c->block != c->block_space) mem_free(c->block);
+    if (c->keys != c->keys_space) mem_free(c->keys);
+    c->run = NULL;
+}
+
+static int load_block(struct run_cursor *c, uint64_t no)
+{
+    if (c->block_no == no) return E_OK;
+    ASSERT(no < c->run->n_blocks);
+    const struct run_block *b = &c->run->block[no];
+    c->block_no = UINT64_MAX;
+    if (b->bytes > c->block_cap) {
+        if (c->block != c->block_space) mem_free(c->block);
+        c->block = mem_alloc(b->bytes);
+        c->block_cap = b->bytes;
+    }
+    int rc = os_read_full(c->run->os, c->run->file, b->off, c->block, b->bytes);
+    if (rc < 0) return rc;
+    if ((rc = check_block(c->run, no, c->block)) < 0) return rc;
+    uint32_t groups = get_u32(c->block + b->bytes - 8);
+    if (groups == 0 || groups > (b->bytes - 8) / 4) return damaged(c->run, "restart count", b->off);
+    c->n_groups = groups;
+    c->entries_end = b->bytes - 8 - 4 * groups;
+    c->restarts = c->block + c->entries_end;
+    c->block_no = no;
+    return E_OK;
+}
+
+static int broken(struct run_cursor *c)
+{
+    uint64_t no = c->block_no;
+    c->on = false;
+    c->block_no = UINT64_MAX;
+    return damaged(c->run, "entry", no < c->run->n_blocks ? c->run->block[no].off : 0);
+}
+
+/* ---- groups ---- */
+
+static int enter_group(struct run_cursor *c, uint32_t g)
+{
+    ASSERT(g < c->n_groups);
+    uint32_t from = get_u32(c->restarts + 4 * g);
+    uint32_t to = g + 1 < c->n_groups ? get_u32(c->restarts + 4 * (g + 1)) : c->entries_end;
+    if (from >= to || to > c->entries_end) return broken(c);
+    c->group = g;
+    c->next_at = from;
+    c->group_end = to;
+    c->decoded = 0;
+    c->keys_n = 0;
+    return E_OK;
+}
+
+static void grow_keys(struct run_cursor *c, size_t need)
+{
+    size_t cap = c->keys_cap * 2 > need ? c->keys_cap * 2 : need;
+    uint8_t *p = mem_alloc(cap);
+    memcpy(p, c->keys, c->keys_n);
+    if (c->keys != c->keys_space) mem_free(c->keys);
+    c->keys = p;
+    c->keys_cap = cap;
+}
+
+struct entry_head {
+    uint64_t shared, rest, tag, value_n;
+};
+
+static const uint8_t *decode_head(const uint8_t *p, const uint8_t *end, struct entry_head *h)
+{
+    if (end - p >= 4) {
+        uint32_t four = get_u32(p);
+        if ((four & 0x80808080u) == 0) {
+            *h = (struct entry_head){four & 255, four >> 8 & 255, four >> 16 & 255, four >> 24};
+            return p + 4;
+        }
+    }
+    p = get_varint(p, end, &h->shared);
+    if (p) p = get_varint(p, end, &h->rest);
+    if (p) p = get_varint(p, end, &h->tag);
+    return p ? get_varint(p, end, &h->value_n) : NULL;
+}
+
+/* Decodes the next entry of the group; the caller knows that there is one. */
+static int decode_next(struct run_cursor *c)
+{
+    if (c->decoded == RUN_GROUP) return broken(c);
+    const uint8_t *end = c->block + c->group_end;
+    struct entry_head h;
+    const uint8_t *p = decode_head(c->block + c->next_at, end, &h);
+    const struct run_entry *before = c->decoded ? &c->entry[c->decoded - 1] : NULL;
+    uint64_t max_shared = before ? before->key_n : 0;
+    if (!p || h.shared > max_shared || h.rest > INDEX_KEY_MAX || h.shared + h.rest > INDEX_KEY_MAX || h.value_n > INDEX_VALUE_MAX ||
+        h.rest + h.value_n > (size_t)(end - p) || h.tag >> 1 > h.shared + h.rest)
+        return broken(c);
+    size_t key_n = h.shared + h.rest;
+    if (c->keys_n + key_n > c->keys_cap) grow_keys(c, c->keys_n + key_n);
+    uint8_t *k = c->keys + c->keys_n;
+    if (h.shared) memcpy(k, c->keys + before->key_at, h.shared);
+    memcpy(k + h.shared, p, h.rest);
+    c->entry[c->decoded++] = (struct run_entry){.key_at = (uint32_t)c->keys_n,
+                                                .key_n = (uint32_t)key_n,
+                                                .value = slice_of(p + h.rest, h.value_n),
+                                                .filter_n = (uint32_t)(h.tag >> 1),
+                                                .tombstone = h.tag & 1};
+    c->keys_n += key_n;
+    c->next_at = (uint32_t)(p + h.rest + h.value_n - c->block);
+    return E_OK;
+}
+
+static int decode_group(struct run_cursor *c)
+{
+    while (c->next_at < c->group_end) {
+        int rc = decode_next(c);
+        if (rc < 0) return rc;
+    }
+    return E_OK;
+}
+
+/* ---- moving ---- */
+
+static int stand(struct run_cursor *c, uint32_t at)
+{
+    c->at = at;
+    c->on = true;
+    return E_OK;
+}
+
+static int enter_first(struct run_cursor *c, uint64_t no)
+{
+    c->on = false;
+    if (no >= c->run->n_blocks) return E_END;
+    int rc = load_block(c, no);
+    if (rc == E_OK) rc = enter_group(c, 0);
+    if (rc == E_OK) rc = decode_next(c);
+    return rc < 0 ? rc : stand(c, 0);
+}
+
+static int enter_last(struct run_cursor *c, uint64_t no, uint32_t group_end)
+{
+    c->on = false;
+    int rc = load_block(c, no);
+    if (rc == E_OK) rc = enter_group(c, group_end ? group_end - 1 : c->n_groups - 1);
+    if (rc == E_OK) rc = decode_group(c);
+    return rc < 0 ? rc : stand(c, c->decoded - 1);
+}
+
+int run_cursor_first(struct run_cursor *c) { return enter_first(c, 0); }
+
+int run_cursor_last(struct run_cursor *c)
+{
+    c->on = false;
+    return c->run->n_blocks ? enter_last(c, c->run->n_blocks - 1, 0) : E_END;
+}
+
+int run_cursor_next(struct run_cursor *c)
+{
+    ASSERT(c->on);
+    if (c->at + 1 < c->decoded) {
+        c->at++;
+        return E_OK;
+    }
+    if (c->next_at == c->group_end) {
+        if (c->group + 1 == c->n_groups) return enter_first(c, c->block_no + 1);
+        int rc = enter_group(c, c->group + 1);
+        if (rc < 0) return rc;
+    }
+    int rc = decode_next(c);
+    return rc < 0 ? rc : stand(c, c->decoded - 1);
+}
+
+int run_cursor_prev(struct run_cursor *c)
+{
+    ASSERT(c->on);
+    if (c->at > 0) {
+        c->at--;
+        return E_OK;
+    }
+    if (c->group > 0) return enter_last(c, c->block_no, c->group);
+    c->on = false;
+    return c->block_no == 0 ? E_END : enter_last(c, c->block_no - 1, 0);
+}
+
+/* The first block whose last key is >= key. */
+static uint64_t find_block(const struct index_run *r, slice key)
+{
+    uint64_t prefix = key_prefix(key), lo = 0, n = r->n_blocks;
+    while (n > 0) {
+        uint64_t h = n / 2, at = lo + h;
+        bool below = r->last_prefix[at] != prefix ? r->last_prefix[at] < prefix : slice_cmp(slice_of(r->block[at].key, r->block[at].key_n), key) < 0;
+        lo += below ? h + 1 : 0;
+        n = below ? n - h - 1 : h;
+    }
+    return lo;
+}
+
+/* The last group of the block in memory whose first key is <= key; 0 when all are above. */
+static int find_group(struct run_cursor *c, slice key, uint32_t *out)
+{
+    uint32_t lo = 0, hi = c->n_groups; /* the answer is in [lo, hi) */
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2, at = get_u32(c->restarts + 4 * mid);
+        if (at >= c->entries_end) return broken(c);
+        struct entry_head h;
+        const uint8_t *end = c->block + c->entries_end, *p = decode_head(c->block + at, end, &h);
+        if (!p || h.shared != 0 || h.rest > (size_t)(end - p)) return broken(c);
+        if (slice_cmp(slice_of(p, h.rest), key) <= 0)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    *out = lo;
+    return E_OK;
+}
+
+int run_cursor_seek(struct run_cursor *c, slice key)
+{
+    c->on = false;
+    uint64_t no = find_block(c->run, key);
+    if (no == c->run->n_blocks) return E_END;
+    uint32_t g = 0;
+    int rc = load_block(c, no);
+    if (rc == E_OK) rc = find_group(c, key, &g);
+    if (rc == E_OK) rc = enter_group(c, g);
+    if (rc == E_OK) rc = decode_next(c);
+    if (rc < 0) return rc;
+    stand(c, 0);
+    while (slice_cmp(run_cursor_key(c), key) < 0) {
+        rc = run_cursor_next(c);
+        if (rc < 0) return rc;
+    }
+    return E_OK;
+}
+
+int run_cursor_seek_before(struct run_cursor *c, slice key)
+{
+    int rc = run_cursor_seek(c, key);
+    if (rc == E_END) return run_cursor_last(c);
+    return rc < 0 ? rc : run_cursor_prev(c);
+}
+
+/* ---- verification ---- */
+
+static int verify_entries(struct index_run *r, struct run_cursor *c, uint64_t *entries, uint64_t *tombstones)
+{
+    struct buf last = {0};
+    uint64_t block_no = UINT64_MAX;
+    int rc = run_cursor_first(c);
+    for (; rc == E_OK; rc = run_cursor_next(c)) {
+        slice key = run_cursor_key(c);
+        const struct run_entry *e = run_cursor_entry(c);
+        const char *wrong = NULL;
+        if (*entries > 0 && slice_cmp(buf_slice(&last), key) >= 0) wrong = "order";
+        if (*entries == 0 && !slice_eq(key, r->smallest)) wrong = "smallest key";
+        if (block_no != c->block_no && block_no != UINT64_MAX && !slice_eq(buf_slice(&last), slice_of(r->block[block_no].key, r->block[block_no].key_n)))
+            wrong = "last key of the block before";
+        if (e->tombstone && !index_run_may_hide(r, key)) wrong = "tombstone bounds";
+        if (!e->tombstone && e->filter_n && !index_filter_has(&r->filter, index_filter_hash(slice_of(key.p, e->filter_n)))) wrong = "filter";
+        if (wrong) {
+            rc = damaged(r, wrong, r->block[c->block_no].off);
+            break;
+        }
+        block_no = c->block_no;
+        ++*entries;
+        *tombstones += e->tombstone;
+        buf_clear(&last);
+        buf_add_slice(&last, key);
+    }
+    if (rc == E_END) rc = *entries == 0 || slice_eq(buf_slice(&last), r->largest) ? E_OK : damaged(r, "largest key", r->bytes);
+    buf_fini(&last);
+    return rc;
+}
+
+int index_run_verify(struct index_run *r, char *where, size_t where_n)
+{
+    ASSERT(r && where && where_n > 0);
+    for (uint64_t i = 0; i <= r->n_blocks / 64; i++) atomic_store_explicit(&r->verified[i], 0, memory_order_relaxed);
+    struct run_cursor *c = mem_alloc(sizeof *c);
+    run_cursor_init(c, r);
+    uint64_t entries = 0, tombstones = 0;
+    int rc = verify_entries(r, c, &entries, &tombstones);
+    if (rc == E_OK && (entries != r->entries || tombstones != r->tombstones)) rc = damaged(r, "entry count", r->bytes);
+    if (rc < 0) snprintf(where, where_n, "index run %s, behind entry %" PRIu64 " of %" PRIu64, r->path, entries, r->entries);
+    run_cursor_fini(c);
+    mem_free(c);
+    return rc;
+}

@@ -1,0 +1,111 @@
+/* A run: an immutable sorted file of entries. Format: src/docs/format-index.md. All of its bytes are encoded in index_write.c and decoded in index_run.c.
+ *
+ * Block index and filter are in memory, data blocks are read on demand. A block's checksum is checked when it is first read and remembered.
+ *
+ * Threads: a run is immutable and counted by atomic references; a cursor belongs to one thread and borrows the run. */
+#ifndef VARVE_ENGINE_INDEX_RUN_H
+#define VARVE_ENGINE_INDEX_RUN_H
+
+#include "base/os.h"
+#include "engine/index.h"
+#include "engine/index_filter.h"
+#include <stdatomic.h>
+
+#define RUN_MAGIC "VARVERUN"
+#define RUN_FOOTER_MAGIC "VARVEEND"
+#define RUN_VERSION 1u
+#define RUN_HEADER_BYTES 32u
+#define RUN_FOOTER_BYTES 128u
+#define RUN_BLOCK_BYTES 4096u /* a block is closed once its entries reach this */
+#define RUN_GROUP 16u         /* entries from one restart to the next */
+#define RUN_ENTRY_HEAD_MAX 20u
+#define RUN_BLOCK_MAX (RUN_BLOCK_BYTES + INDEX_KEY_MAX + INDEX_VALUE_MAX + 64u * 1024u)
+#define RUN_PATH_MAX 1024u
+
+struct run_block {
+    uint64_t off;
+    uint32_t bytes; /* checksum included */
+    uint32_t key_n;
+    const uint8_t *key; /* the block's last key */
+};
+
+struct index_run {
+    atomic_uint refs;
+    atomic_bool retired; /* remove the file with the last reference */
+    struct os *os;
+    struct os_file *file;
+    char *path;
+    uint64_t id, bytes, entries, tombstones, covers, filter_keys;
+    uint8_t level;
+    uint64_t n_blocks;
+    uint64_t *last_prefix; /* of every block's last key: what the search runs over */
+    struct run_block *block;
+    uint8_t *index;  /* the block index section; keys point into it */
+    uint8_t *bounds; /* the bounds section; slices below point into it */
+    slice smallest, largest, tombstone_smallest, tombstone_largest;
+    struct index_filter filter;
+    atomic_uint_fast64_t *verified; /* a bit a block */
+};
+
+void index_run_path(char out[RUN_PATH_MAX], const char *dir, uint64_t id);
+/* Opens and checks everything but the data blocks. E_CORRUPT also when the file is missing or is not `want` (id, size, entries). */
+int index_run_open(struct os *os, const char *dir, const struct run_id *want, struct index_run **out) MUST_CHECK;
+void index_run_hold(struct index_run *r);
+void index_run_drop(struct index_run *r);
+size_t index_run_memory(const struct index_run *r);
+/* Could a tombstone hide `key`, as far as the run's bounds tell? */
+bool index_run_may_hide(const struct index_run *r, slice key);
+/* Reads everything and checks order, counts, bounds and filter. Notes the first damage and says where. */
+int index_run_verify(struct index_run *r, char *where, size_t where_n) MUST_CHECK;
+
+/* ---- cursor ---- */
+struct run_entry {
+    uint32_t key_at, key_n; /* in the cursor's keys */
+    slice value;
+    uint32_t filter_n;
+    bool tombstone;
+};
+
+/* Stands on one entry or nowhere. Large (about 9 KiB); no need to clear it: init sets what counts. */
+struct run_cursor {
+    struct index_run *run;
+    uint64_t block_no; /* the block in memory; UINT64_MAX: none */
+    bool on;
+    const uint8_t *restarts;
+    uint32_t n_groups, entries_end, group, group_end, next_at;
+    uint32_t decoded, at; /* entries of the group decoded so far, and the current one */
+    uint8_t *block;
+    uint8_t *keys;
+    size_t block_cap, keys_cap, keys_n;
+    struct run_entry entry[RUN_GROUP];
+    uint8_t block_space[RUN_BLOCK_BYTES + 512];
+    uint8_t keys_space[2048];
+};
+
+void run_cursor_init(struct run_cursor *c, struct index_run *r);
+void run_cursor_fini(struct run_cursor *c);
+/* All return E_OK (standing on an entry), E_END, E_CORRUPT or E_IO; the last three leave the cursor nowhere. */
+int run_cursor_seek(struct run_cursor *c, slice key) MUST_CHECK;        /* first entry >= key */
+int run_cursor_seek_before(struct run_cursor *c, slice key) MUST_CHECK; /* last entry < key */
+int run_cursor_first(struct run_cursor *c) MUST_CHECK;
+int run_cursor_last(struct run_cursor *c) MUST_CHECK;
+int run_cursor_next(struct run_cursor *c) MUST_CHECK;
+int run_cursor_prev(struct run_cursor *c) MUST_CHECK;
+static inline const struct run_entry *run_cursor_entry(const struct run_cursor *c) { return &c->entry[c->at]; }
+static inline slice run_cursor_key(const struct run_cursor *c)
+{
+    return slice_of(c->keys + c->entry[c->at].key_at, c->entry[c->at].key_n);
+}
+
+/* ---- writing ---- */
+struct run_writer;
+/* filter_keys: at most this many different filter prefixes will come. */
+int run_writer_open(struct os *os, const char *dir, uint64_t id, uint8_t level, uint64_t filter_keys, struct run_writer **out) MUST_CHECK;
+/* Keys strictly ascending. */
+int run_writer_add(struct run_writer *w, slice key, slice value, size_t filter_n, bool tombstone) MUST_CHECK;
+uint64_t run_writer_bytes(const struct run_writer *w); /* so far */
+/* Writes the rest, syncs file and directory, opens the run for reading. The writer is released; on failure its file is removed. */
+int run_writer_finish(struct run_writer **w, uint64_t covers, struct index_run **out) MUST_CHECK;
+void run_writer_abort(struct run_writer **w);
+
+#endif
