@@ -135,6 +135,7 @@ API int ks_random(struct ks_ctx *c, struct buf *key) MUST_CHECK; /* E_NOTFOUND w
 /* Expires due keys for at most budget_us; *more when due keys are left. Called on one loop only. */
 API int ks_expire_cycle(struct ks_ctx *c, uint64_t budget_us, bool *more) MUST_CHECK;
 API void ks_set_active_expiry(struct keyspace *ks, bool on); /* DEBUG SET-ACTIVE-EXPIRE */
+API void ks_set_lfu(struct keyspace *ks, bool on);            /* count accesses (maxmemory-policy …-lfu) */
 API void ks_log_failed(struct ks_ctx *c);                    /* see invariant 4; needs KS_EXCLUSIVE */
 API void ks_drop_cache(struct ks_ctx *c);                    /* checkpoint, then forget every value and evictable entry: the next reads come from the log (tests, DEBUG RELOAD) */
 

@@ -1,0 +1,102 @@
+/* Reading the present: the hot path is place_find, one comparison of expiry, and a slice.
+ *
+ * A read that meets a key past its expiry writes the removal, as a commit of its own (or into the open batch). When the log refuses,
+ * the key is absent all the same: expiry is a property of the value and the clock, the removal only its record. */
+#include "keyspace/parts.h"
+
+static void tell(const struct entry *e, bool bytes, struct ks_value *out)
+{
+    out->type = e->type;
+    out->flags = e->marks & ENTRY_RAW ? NODE_ENC_RAW : 0;
+    out->blob = bytes ? entry_value(e) : (slice){0};
+    out->seq = e->head;
+    out->ver = entry_ver(e);
+    out->expire_ms = entry_expiry(e);
+    out->hash = entry_hash(e);
+}
+
+static void tally_look(struct ks_ctx *c, bool found)
+{
+    struct gate *g = &c->ks->gates[c->loop];
+    if (found)
+        g->hits++;
+    else
+        g->misses++;
+}
+
+/* E_NOTFOUND when nothing is live. The removal of a key that is due may fail only by the log refusing it. */
+static int look(struct ks_ctx *c, slice key, struct place *p)
+{
+    ASSERT(c->db < c->ks->databases);
+    if (key.n > NODE_KEY_MAX) return E_NOTFOUND;
+    int err = place_head(c, ks_line(c->ks, c->ks->map[c->db]), key, p);
+    if (err != E_OK) return err;
+    if (p->e == NULL || !entry_live(p->e)) return E_NOTFOUND;
+    if (!place_due(c, p->e)) return E_OK;
+    err = write_expire(c, p);
+    return err == E_OK || err == E_STICKY ? E_NOTFOUND : err;
+}
+
+int ks_get(struct ks_ctx *c, slice key, struct ks_value *out)
+{
+    struct place p;
+    int err = look(c, key, &p);
+    if (err == E_OK && !(p.e->marks & ENTRY_LOADED)) err = place_load(c, &p);
+    if (err != E_OK) {
+        if (err == E_NOTFOUND) tally_look(c, false);
+        return err;
+    }
+    place_use(c, p.e);
+    tally_look(c, true);
+    tell(p.e, true, out);
+    return E_OK;
+}
+
+int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
+{
+    struct place p;
+    int err = look(c, key, &p);
+    if (!peek && (err == E_OK || err == E_NOTFOUND)) tally_look(c, err == E_OK);
+    if (err != E_OK) return err;
+    if (!peek) place_use(c, p.e);
+    tell(p.e, false, out);
+    return E_OK;
+}
+
+int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out)
+{
+    struct place p;
+    int err = look(c, key, &p);
+    if (err != E_OK) return err;
+    uint32_t second = (uint32_t)(c->now_ms / 1000) & 0xffffff;
+    uint32_t idle_s = (second - p.e->used_s) & 0xffffff;
+    uint32_t minutes = idle_s / 60;
+    out->idle_ms = (uint64_t)idle_s * 1000;
+    out->freq = (uint8_t)(p.e->freq > minutes ? p.e->freq - minutes : 0);
+    out->bytes = p.e->room_bytes + sizeof(struct bucket) / TABLE_LOAD;
+    out->loaded = (p.e->marks & ENTRY_LOADED) != 0;
+    return E_OK;
+}
+
+/* Live: odd, by the head. Absent: even, by the head, so that making and deleting again shows; 0 for what never was or timed out, so that
+ * databases may change places under a key that is in neither. */
+int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp)
+{
+    ASSERT(db < c->ks->databases);
+    struct place p;
+    *stamp = 0;
+    if (key.n > NODE_KEY_MAX) return E_OK;
+    int err = place_head(c, ks_line(c->ks, c->ks->map[db]), key, &p);
+    if (err != E_OK || p.e == NULL) return err;
+    if (entry_live(p.e) && place_due(c, p.e)) return E_OK;
+    if (p.e->marks & ENTRY_TIMED_OUT) return E_OK;
+    *stamp = p.e->head * 2 + entry_live(p.e);
+    return E_OK;
+}
+
+struct db_view ks_db(struct ks_ctx *c, uint16_t db)
+{
+    ASSERT(db < c->ks->databases);
+    const struct line *l = ks_line(c->ks, c->ks->map[db]);
+    return (struct db_view){.lineage = l->lineage, .flushed = l->flushed};
+}
