@@ -1,0 +1,46 @@
+/* The fold's inside: its books, shared by the files that fold and the files that answer from the books. Nobody else includes this.
+ *
+ * Written by whoever folds (one thread at a time, ordered by the indexer's lock); counters are relaxed atomics so that any thread may read
+ * them; lists have their own mutex. Scratch buffers belong to the folding thread. */
+#ifndef VARVE_ENGINE_BOOKS_H
+#define VARVE_ENGINE_BOOKS_H
+
+#include "engine/collections.h"
+#include "engine/dbs.h"
+#include "engine/fold.h"
+#include "engine/ranges.h"
+#include "engine/sorted.h"
+
+struct lineage_book {
+    _Atomic uint64_t keys, docs, expiring, links;
+};
+
+struct fold {
+    struct engine *e;
+    int (*read)(struct engine *e, uint64_t seq, struct buf *mem, struct node *out); /* engine_read; tests put their own here */
+    struct dbs dbs;
+    struct collections collections;
+    struct sorted_set sorted;
+    struct lineage_book lineage[ENGINE_DATABASES_MAX];
+    _Atomic uint64_t seq;         /* newest folded */
+    _Atomic uint64_t newest_ms;   /* largest time folded */
+    _Atomic uint64_t horizon;
+    _Atomic uint64_t nodes, bytes; /* folded and not forgotten */
+    _Atomic uint64_t expired_ms;  /* every expiry up to here was handed to a caller */
+    /* Mean size of ordinary keys' nodes: sum over about the last PLAIN_WINDOW of them. */
+    _Atomic uint64_t plain_sum, plain_n;
+    uint64_t opened_seq;          /* fold_seq when opened: definitions up to here were loaded, not folded */
+    struct buf key, value, mem;   /* scratch */
+};
+#define PLAIN_WINDOW 1024
+
+static inline uint64_t book_get(_Atomic uint64_t *p) { return atomic_load_explicit(p, memory_order_relaxed); }
+static inline void book_set(_Atomic uint64_t *p, uint64_t v) { atomic_store_explicit(p, v, memory_order_relaxed); }
+/* Only the folding thread writes, so a load and a store do. */
+static inline void book_add(_Atomic uint64_t *p, uint64_t d) { book_set(p, book_get(p) + d); }
+
+/* A buffer for the running thread's probes: kept between calls, freed when the thread ends. which < PROBE_BUFS. */
+enum { PROBE_KEY, PROBE_VALUE, PROBE_FOUND, PROBE_BUFS };
+struct buf *probe_buf(unsigned which);
+
+#endif

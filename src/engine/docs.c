@@ -1,0 +1,114 @@
+/* Documents in key order, at a point.
+ *
+ * The C range has one entry for each time a key became a document or stopped being one, newest first within a key. A document stands at P when the
+ * newest entry at or before P is alive and above the newest flush at P. A key with a long history of coming and going is left by
+ * a seek, so the cursor's cost grows with the number of keys, not of transitions. */
+#include "base/mem.h"
+#include "engine/books.h"
+
+#define STEPS_BEFORE_SEEK 4
+
+struct doc_cursor {
+    struct index_iter *it;
+    struct buf lower, key, last, probe;
+    uint16_t lineage;
+    uint64_t at, flushed;
+    bool started, ended;
+};
+
+int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out)
+{
+    ASSERT(e && out);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    struct index_snap *s = NULL;
+    struct buf upper = {0};
+    struct doc_cursor *c = mem_zalloc(sizeof *c);
+    c->lineage = lineage;
+    c->at = at;
+    range_doc_from(&c->lower, lineage, prefix);
+    buf_add(&upper, c->lower.p, c->lower.n);
+    range_end(&upper);
+    if (after.n > 0 && slice_cmp(after, prefix) >= 0) {
+        range_doc(&c->lower, lineage, after, 0);
+        buf_add_byte(&c->lower, 0); /* behind the oldest entry of `after` */
+    }
+    int rc = index_snapshot(e->index, INDEX_ALL, &s);
+    /* Read behind the snapshot: a flush that the view knows is then in no case missing here. */
+    c->flushed = dbs_flushed(&e->fold->dbs, lineage, at);
+    if (slice_cmp(buf_slice(&c->lower), buf_slice(&upper)) >= 0) c->ended = true;
+    if (!rc && !c->ended) rc = index_iter_open(s, buf_slice(&c->lower), buf_slice(&upper), &c->it);
+    index_snap_close(&s);
+    buf_fini(&upper);
+    if (rc)
+        doc_cursor_close(&c);
+    else
+        *out = c;
+    return rc;
+}
+
+/* Moves to the first entry of a key behind the one in c->last. */
+static int leave_key(struct doc_cursor *c)
+{
+    int rc = E_OK;
+    uint64_t seq;
+    for (int i = 0; i < STEPS_BEFORE_SEEK; i++) {
+        if ((rc = index_next(c->it)) || (rc = range_doc_parse(index_key(c->it), &c->key, &seq))) return rc;
+        if (!slice_eq(buf_slice(&c->key), buf_slice(&c->last))) return E_OK;
+    }
+    range_doc(&c->probe, c->lineage, buf_slice(&c->last), 0);
+    buf_add_byte(&c->probe, 0);
+    return index_seek(c->it, buf_slice(&c->probe));
+}
+
+/* With the iterator at a key's first entry: does the document stand? The key is in c->last. *left: the key had no entry old enough, and
+ * the iterator is at the next one. */
+static int judge_key(struct doc_cursor *c, bool *stands, bool *left)
+{
+    uint64_t seq;
+    int rc = range_doc_parse(index_key(c->it), &c->last, &seq);
+    *stands = *left = false;
+    for (int i = 0; !rc && seq > c->at; i++) {
+        if (i < STEPS_BEFORE_SEEK) {
+            rc = index_next(c->it);
+        } else {
+            range_doc(&c->probe, c->lineage, buf_slice(&c->last), c->at);
+            rc = index_seek(c->it, buf_slice(&c->probe));
+        }
+        if (!rc) rc = range_doc_parse(index_key(c->it), &c->key, &seq);
+        if (rc) return rc;
+        *left = !slice_eq(buf_slice(&c->key), buf_slice(&c->last));
+        if (*left) return E_OK;
+    }
+    if (!rc) rc = range_flag_parse(index_value(c->it), stands);
+    if (seq <= c->flushed) *stands = false;
+    return rc;
+}
+
+int doc_cursor_next(struct doc_cursor *c, slice *key)
+{
+    ASSERT(c && key);
+    int rc = E_OK;
+    bool stands = false, left = false;
+    if (c->ended) return E_END;
+    while (!rc && !stands) {
+        if (!c->started)
+            rc = index_seek(c->it, buf_slice(&c->lower));
+        else if (!left)
+            rc = leave_key(c);
+        c->started = true;
+        if (!rc) rc = judge_key(c, &stands, &left);
+    }
+    if (rc == E_END) c->ended = true;
+    if (!rc) *key = buf_slice(&c->last);
+    return rc;
+}
+
+void doc_cursor_close(struct doc_cursor **c)
+{
+    ASSERT(c);
+    if (!*c) return;
+    index_iter_close(&(*c)->it);
+    buf_fini(&(*c)->lower), buf_fini(&(*c)->key), buf_fini(&(*c)->last), buf_fini(&(*c)->probe);
+    mem_free(*c);
+    *c = NULL;
+}

@@ -1,0 +1,268 @@
+/* Definitions of sorted indexes: the list, its saved form, and what others may ask of it. See sorted.h.
+ *
+ * Saved form: varint n; then each: varint id, u16 lineage, u8 kind, u8 state (1 ready, 2 started), varint length + coll, varint length + path,
+ * varint entries, bytes, built, varint length + position. */
+#include "engine/sorted.h"
+#include "base/mem.h"
+#include "engine/books.h"
+
+#define STATE_READY 1
+#define STATE_STARTED 2
+
+void sorted_init(struct sorted_set *s)
+{
+    ASSERT(s);
+    memset(s, 0, sizeof *s);
+    mutex_init(&s->mutex, "sorted indexes", RANK_LEAF);
+}
+
+static void list_free(struct sorted_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        buf_fini(&l->at[i]->position);
+        mem_free(l->at[i]->names);
+        mem_free(l->at[i]);
+    }
+    mem_free(l->at);
+}
+
+void sorted_fini(struct sorted_set *s)
+{
+    ASSERT(s);
+    list_free(&s->live);
+    list_free(&s->dropped);
+    sorted_pending_free(&s->pending);
+    buf_fini(&s->old_key), buf_fini(&s->new_key), buf_fini(&s->entry), buf_fini(&s->value), buf_fini(&s->doc);
+    mutex_fini(&s->mutex);
+}
+
+static void list_add(struct sorted_list *l, struct sorted *d)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 8;
+        l->at = mem_realloc(l->at, l->cap * sizeof(struct sorted *));
+    }
+    l->at[l->n++] = d;
+}
+
+static bool is_over(const struct sorted *d, uint16_t lineage, slice coll) { return d->lineage == lineage && slice_eq(d->coll, coll); }
+
+static struct sorted *add(struct sorted_set *s, uint64_t id, uint16_t lineage, uint8_t kind, const slice names[2])
+{
+    struct sorted *d = mem_zalloc(sizeof *d);
+    d->id = id;
+    d->lineage = lineage;
+    d->kind = kind;
+    d->names = mem_alloc(names[0].n + names[1].n + 1);
+    if (names[0].n) memcpy(d->names, names[0].p, names[0].n);
+    if (names[1].n) memcpy(d->names + names[0].n, names[1].p, names[1].n);
+    d->coll = slice_of(d->names, names[0].n);
+    d->path = slice_of(d->names + names[0].n, names[1].n);
+    d->steps_ok = json_path_parse(d->path, &d->steps) == E_OK;
+    mutex_lock(&s->mutex);
+    list_add(&s->live, d);
+    mutex_unlock(&s->mutex);
+    return d;
+}
+
+static void drop(struct sorted_set *s, struct sorted *d, uint64_t seq)
+{
+    ASSERT(seq > d->id);
+    mutex_lock(&s->mutex);
+    size_t i = 0;
+    while (i < s->live.n && s->live.at[i] != d) i++;
+    ASSERT(i < s->live.n);
+    memmove(&s->live.at[i], &s->live.at[i + 1], (s->live.n - i - 1) * sizeof s->live.at[0]);
+    s->live.n--;
+    list_add(&s->dropped, d);
+    atomic_store_explicit(&d->dropped, seq, memory_order_release);
+    mutex_unlock(&s->mutex);
+}
+
+struct sorted *sorted_find(struct sorted_set *s, uint16_t lineage, slice coll, slice path)
+{
+    ASSERT(s);
+    struct sorted *found = NULL;
+    mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->live.n && !found; i++)
+        if (is_over(s->live.at[i], lineage, coll) && slice_eq(s->live.at[i]->path, path)) found = s->live.at[i];
+    mutex_unlock(&s->mutex);
+    return found;
+}
+
+int sorted_define(struct fold *f, const struct node *n)
+{
+    ASSERT(f && n->space == SPACE_SORTED);
+    const uint8_t *end = n->key.p + n->key.n, *p;
+    uint64_t coll_bytes;
+    p = n->key.n ? get_varint(n->key.p, end, &coll_bytes) : NULL;
+    if (!p || coll_bytes > (uint64_t)(end - p)) return err_note(E_CORRUPT, "definition %llu does not parse", (unsigned long long)n->seq);
+    slice names[2] = {slice_of(p, coll_bytes), slice_of(p + coll_bytes, (size_t)(end - p) - coll_bytes)};
+    uint8_t kind = n->payload.n ? n->payload.p[0] : SORTED_ORDERED;
+    struct sorted *d = sorted_find(&f->sorted, n->lineage, names[0], names[1]);
+    if (d && node_is_live(n) && d->kind == kind) return E_OK;
+    if (d) drop(&f->sorted, d, n->seq);
+    if (!node_is_live(n)) return E_OK;
+    d = add(&f->sorted, n->seq, n->lineage, kind, names);
+    /* A text index has no entries: words are looked for in the documents. */
+    if (kind != SORTED_ORDERED) atomic_store_explicit(&d->ready, true, memory_order_release);
+    return E_OK;
+}
+
+bool sorted_covers(struct fold *f, uint16_t lineage, slice key)
+{
+    ASSERT(f);
+    const struct sorted_list *l = &f->sorted.live; /* the folding thread is the one that changes it */
+    if (l->n == 0) return false;
+    slice coll = collection_of(key);
+    for (size_t i = 0; i < l->n; i++)
+        if (l->at[i]->kind == SORTED_ORDERED && is_over(l->at[i], lineage, coll)) return true;
+    return false;
+}
+
+void sorted_flush(struct fold *f, uint16_t lineage)
+{
+    ASSERT(f);
+    for (size_t i = 0; i < f->sorted.live.n; i++) {
+        struct sorted *d = f->sorted.live.at[i];
+        if (lineage == NODE_ALL_LINEAGES || d->lineage == lineage) book_set(&d->entries, 0);
+    }
+}
+
+bool sorted_is_dead(struct fold *f, uint64_t id)
+{
+    ASSERT(f);
+    struct sorted_set *s = &f->sorted;
+    bool live = false, known = false;
+    uint64_t dropped = 0;
+    mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->live.n && !live; i++) live = s->live.at[i]->id == id;
+    for (size_t i = 0; i < s->dropped.n && !live && !known; i++)
+        if ((known = s->dropped.at[i]->id == id)) dropped = book_get(&s->dropped.at[i]->dropped);
+    mutex_unlock(&s->mutex);
+    if (live) return false;
+    if (known) return dropped <= index_flushed_covers(f->e->index); /* a crash cannot bring it back */
+    return id <= f->opened_seq;
+}
+
+slice sorted_value_of(const struct sorted *s, slice json)
+{
+    ASSERT(s);
+    slice value;
+    if (!s->steps_ok || json_find(json, &s->steps, &value) != E_OK) return slice_str("null");
+    return value;
+}
+
+void sorted_key_of(const struct sorted *s, slice json, struct buf *out)
+{
+    ASSERT(s && out);
+    bool cut;
+    buf_clear(out);
+    json_sort_key(sorted_value_of(s, json), RANGE_SORT_KEY_MAX, out, &cut);
+    ASSERT(out->n > 0);
+}
+
+/* ---- saved form ---- */
+
+static void save_slice(struct buf *out, slice s)
+{
+    uint8_t *p = buf_reserve(out, VARINT_MAX);
+    out->n += (size_t)(put_varint(p, s.n) - p);
+    buf_add_slice(out, s);
+}
+
+void sorted_save(struct fold *f, struct buf *out)
+{
+    ASSERT(f && out);
+    const struct sorted_list *l = &f->sorted.live;
+    uint8_t *p = buf_reserve(out, VARINT_MAX);
+    out->n += (size_t)(put_varint(p, l->n) - p);
+    for (size_t i = 0; i < l->n; i++) {
+        struct sorted *d = l->at[i];
+        uint8_t *q = p = buf_reserve(out, 4 + 4 * VARINT_MAX);
+        q = put_varint(q, d->id);
+        put_u16(q, d->lineage);
+        q[2] = d->kind;
+        q[3] = (uint8_t)((atomic_load(&d->ready) ? STATE_READY : 0) | (d->started ? STATE_STARTED : 0));
+        q = put_varint(q + 4, book_get(&d->entries));
+        q = put_varint(q, book_get(&d->bytes));
+        q = put_varint(q, book_get(&d->built));
+        out->n += (size_t)(q - p);
+        save_slice(out, d->coll);
+        save_slice(out, d->path);
+        save_slice(out, buf_slice(&d->position));
+    }
+}
+
+static const uint8_t *load_slice(const uint8_t *p, const uint8_t *end, slice *out)
+{
+    uint64_t n;
+    p = p ? get_varint(p, end, &n) : NULL;
+    if (!p || n > (uint64_t)(end - p)) return NULL;
+    *out = slice_of(p, n);
+    return p + n;
+}
+
+int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
+{
+    ASSERT(f && f->sorted.live.n == 0);
+    uint64_t n, id, counts[3];
+    const uint8_t *p = get_varint(*from, end, &n);
+    for (uint64_t i = 0; p && i < n; i++) {
+        slice names[2], position;
+        p = get_varint(p, end, &id);
+        if (!p || end - p < 4) return E_CORRUPT;
+        const uint8_t *fixed = p;
+        p += 4;
+        for (int k = 0; k < 3 && p; k++) p = get_varint(p, end, &counts[k]);
+        p = load_slice(p, end, &names[0]);
+        p = load_slice(p, end, &names[1]);
+        p = load_slice(p, end, &position);
+        if (!p || get_u16(fixed) >= ENGINE_DATABASES_MAX) return E_CORRUPT;
+        struct sorted *d = add(&f->sorted, id, get_u16(fixed), fixed[2], names);
+        atomic_store(&d->ready, (fixed[3] & STATE_READY) != 0);
+        d->started = (fixed[3] & STATE_STARTED) != 0;
+        book_set(&d->entries, counts[0]);
+        book_set(&d->bytes, counts[1]);
+        book_set(&d->built, counts[2]);
+        buf_add_slice(&d->position, position);
+    }
+    if (!p) return E_CORRUPT;
+    *from = p;
+    return E_OK;
+}
+
+/* ---- the engine's side ---- */
+
+static void describe(struct fold *f, struct sorted *d, struct sorted_info *out)
+{
+    struct coll_counts k;
+    bool ready = atomic_load_explicit(&d->ready, memory_order_acquire);
+    uint64_t built = book_get(&d->built);
+    collections_get(&f->collections, d->lineage, d->coll, &k);
+    uint64_t pct = k.docs ? built * 100 / k.docs : 0;
+    *out = (struct sorted_info){.lineage = d->lineage, .coll = d->coll, .path = d->path, .kind = d->kind, .ready = ready,
+                                .built_pct = ready ? 100 : (uint8_t)(pct < 99 ? pct : 99), .entries = book_get(&d->entries),
+                                .bytes = book_get(&d->bytes), .since = d->id};
+}
+
+int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i), void *ctx)
+{
+    ASSERT(e && fn);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    struct sorted_set *s = &e->fold->sorted;
+    int rc = E_OK;
+    mutex_lock(&s->mutex);
+    size_t n = 0;
+    struct sorted **found = mem_alloc((s->live.n + 1) * sizeof(struct sorted *));
+    for (size_t i = 0; i < s->live.n; i++)
+        if (s->live.at[i]->lineage == lineage && (!coll || slice_eq(s->live.at[i]->coll, *coll))) found[n++] = s->live.at[i];
+    mutex_unlock(&s->mutex);
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct sorted_info info;
+        describe(e->fold, found[i], &info);
+        rc = fn(ctx, &info);
+    }
+    mem_free(found);
+    return rc;
+}

@@ -1,0 +1,325 @@
+/* Keeping sorted indexes while folding, and building new ones; see sorted.h.
+ *
+ * A change of a document's sort key closes the live entry and opens a new one. To close it, its `from` must be known: it is looked up among the entries
+ * put since the last step (they cannot be seen in the index yet) and then in the index. When folding is done again after a crash the index may
+ * already be ahead: then the live entry is missing or younger than its end, its closed form is there already, and nothing is put. */
+#include "base/mem.h"
+#include "engine/books.h"
+
+#define PENDING_FIRST 256 /* slots, a power of two */
+
+/* ---- live entries not yet stepped: open addressing over the bytes of the I key ---- */
+
+struct pending_slot {
+    size_t at, n; /* in keys; n = 0: free */
+    uint64_t from;
+};
+struct sorted_pending {
+    struct buf keys;
+    struct pending_slot *slot;
+    size_t slots, used;
+    uint64_t covers; /* the index's newest step when the first was put */
+};
+
+void sorted_pending_free(struct sorted_pending **p)
+{
+    ASSERT(p);
+    if (!*p) return;
+    buf_fini(&(*p)->keys);
+    mem_free((*p)->slot);
+    mem_free(*p);
+    *p = NULL;
+}
+
+static struct pending_slot *pending_lookup(struct sorted_pending *p, slice key)
+{
+    static const struct hash_seed seed = {{1, 2}};
+    ASSERT(p->used < p->slots);
+    size_t i = key_hash(&seed, key.p, key.n) & (p->slots - 1);
+    while (p->slot[i].n && !slice_eq(slice_of(p->keys.p + p->slot[i].at, p->slot[i].n), key)) i = (i + 1) & (p->slots - 1);
+    return &p->slot[i];
+}
+
+static struct sorted_pending *pending_now(struct fold *f)
+{
+    uint64_t covers = index_covers(f->e->index);
+    struct sorted_pending *p = f->sorted.pending;
+    if (!p) {
+        p = f->sorted.pending = mem_zalloc(sizeof *p);
+        p->slots = PENDING_FIRST;
+        p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
+        p->covers = covers;
+    } else if (p->covers != covers) {
+        if (p->used) memset(p->slot, 0, p->slots * sizeof p->slot[0]);
+        buf_clear(&p->keys);
+        p->used = 0;
+        p->covers = covers;
+    }
+    return p;
+}
+
+static void pending_put(struct fold *f, slice key, uint64_t from)
+{
+    struct sorted_pending *p = pending_now(f);
+    if (2 * p->used >= p->slots) {
+        struct pending_slot *old = p->slot;
+        size_t n = p->slots;
+        p->slots *= 2;
+        p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
+        for (size_t i = 0; i < n; i++)
+            if (old[i].n) *pending_lookup(p, slice_of(p->keys.p + old[i].at, old[i].n)) = old[i];
+        mem_free(old);
+    }
+    struct pending_slot *s = pending_lookup(p, key);
+    if (s->n == 0) {
+        *s = (struct pending_slot){.at = p->keys.n, .n = key.n};
+        buf_add_slice(&p->keys, key);
+        p->used++;
+    }
+    s->from = from;
+}
+
+/* Since when does the live entry `key` hold? E_NOTFOUND. */
+static int live_since(struct fold *f, slice key, uint64_t *from)
+{
+    struct pending_slot *s = pending_lookup(pending_now(f), key);
+    if (s->n) {
+        *from = s->from;
+        return E_OK;
+    }
+    struct buf *found = probe_buf(PROBE_FOUND), *value = probe_buf(PROBE_VALUE);
+    struct range_interval v;
+    int rc = index_first_now(f->e->index, INDEX_ALL, key, key.n, found, value);
+    if (!rc && found->n != key.n) rc = E_NOTFOUND;
+    if (!rc) rc = range_interval_parse(buf_slice(found), buf_slice(value), &v);
+    if (!rc) *from = v.from;
+    return rc;
+}
+
+/* ---- entries ---- */
+
+static void open_entry(struct fold *f, struct sorted *d, slice sort_key, slice key, uint64_t from)
+{
+    struct sorted_set *s = &f->sorted;
+    range_sorted(&s->entry, d->id, sort_key, key);
+    range_sorted_value(&s->value, sort_key.n, from);
+    index_put(f->e->index, buf_slice(&s->entry), buf_slice(&s->value), s->entry.n);
+    book_add(&d->bytes, s->entry.n + s->value.n);
+}
+
+static void put_closed(struct fold *f, struct sorted *d, slice sort_key, slice key, uint64_t from, uint64_t to)
+{
+    struct sorted_set *s = &f->sorted;
+    ASSERT(from < to);
+    range_closed(&s->entry, d->id, sort_key, key, from);
+    range_sorted_value(&s->value, sort_key.n, to);
+    index_put(f->e->index, buf_slice(&s->entry), buf_slice(&s->value), 0);
+}
+
+static int close_entry(struct fold *f, struct sorted *d, slice sort_key, slice key, uint64_t to)
+{
+    struct sorted_set *s = &f->sorted;
+    uint64_t from;
+    range_sorted(&s->entry, d->id, sort_key, key);
+    int rc = live_since(f, buf_slice(&s->entry), &from);
+    if (rc && rc != E_NOTFOUND) return rc;
+    index_delete(f->e->index, buf_slice(&s->entry));
+    if (!rc && from < to) put_closed(f, d, sort_key, key, from, to);
+    book_add(&d->bytes, 8); /* the closed form is that much longer */
+    return E_OK;
+}
+
+/* ---- upkeep ---- */
+
+/* Is this key's document kept by the fold, or left to the build? */
+static bool is_kept(struct sorted *d, slice key)
+{
+    if (d->kind != SORTED_ORDERED) return false;
+    return atomic_load_explicit(&d->ready, memory_order_relaxed) || (d->started && slice_cmp(key, buf_slice(&d->position)) <= 0);
+}
+
+/* The value that `prev` left standing: a change of expiry alone has none of its own. */
+static int old_document(struct fold *f, const struct node *prev, slice *json)
+{
+    struct node at = *prev;
+    int rc = E_OK;
+    while (!rc && at.op == NODE_META && at.prev) rc = f->read(f->e, at.prev, &f->sorted.doc, &at);
+    if (!rc) *json = at.payload;
+    return rc;
+}
+
+struct change {
+    const struct node *n;
+    bool was, is;      /* a document before, after */
+    slice old, new;    /* its JSON */
+    uint64_t old_end;  /* where the old value stops holding */
+    bool counted;      /* the old entry is in `entries` */
+};
+
+static int change_one(struct fold *f, struct sorted *d, const struct change *c)
+{
+    struct sorted_set *s = &f->sorted;
+    slice key = c->n->key;
+    if (c->was) sorted_key_of(d, c->old, &s->old_key);
+    if (c->is) sorted_key_of(d, c->new, &s->new_key);
+    if (c->was && c->is && c->old_end == c->n->seq && slice_eq(buf_slice(&s->old_key), buf_slice(&s->new_key))) return E_OK;
+    if (c->was) {
+        int rc = close_entry(f, d, buf_slice(&s->old_key), key, c->old_end);
+        if (rc) return rc;
+        if (c->counted && book_get(&d->entries) > 0) book_add(&d->entries, (uint64_t)-1);
+    }
+    if (!c->is) return E_OK;
+    open_entry(f, d, buf_slice(&s->new_key), key, c->n->seq);
+    pending_put(f, buf_slice(&s->entry), c->n->seq);
+    book_add(&d->entries, 1);
+    return E_OK;
+}
+
+int sorted_fold(struct fold *f, const struct node *n, const struct node *prev)
+{
+    ASSERT(f && n->space == SPACE_KEY);
+    ASSERT(!prev || prev->seq == n->prev);
+    slice coll = collection_of(n->key);
+    struct change c = {.n = n, .new = n->payload, .is = node_is_live(n) && n->type == TYPE_DOCUMENT};
+    int rc = E_OK;
+    if (prev && node_is_live(prev) && prev->type == TYPE_DOCUMENT) {
+        c.was = true;
+        c.counted = prev->seq > book_get(&f->dbs.flushed[n->lineage]);
+        c.old_end = c.counted ? n->seq : dbs_flushed_next(&f->dbs, n->lineage, prev->seq);
+        if (n->op == NODE_META && c.is) return E_OK;
+        rc = old_document(f, prev, &c.old);
+    }
+    for (size_t i = 0; i < f->sorted.live.n && !rc; i++) {
+        struct sorted *d = f->sorted.live.at[i];
+        if (d->lineage == n->lineage && slice_eq(d->coll, coll) && is_kept(d, n->key)) rc = change_one(f, d, &c);
+    }
+    return rc;
+}
+
+/* ---- building ---- */
+
+struct build {
+    struct fold *f;
+    struct sorted *d;
+    slice key;
+    bool open;
+    uint64_t from, last; /* of the open value; seq of the version before */
+    struct buf sort_key, fresh, mem;
+};
+
+/* A value of the past: its live entry must not exist, whatever an earlier, unsaved stretch of the build put. */
+static void build_close(struct build *b, uint64_t to)
+{
+    struct sorted_set *s = &b->f->sorted;
+    put_closed(b->f, b->d, buf_slice(&b->sort_key), b->key, b->from, to);
+    book_add(&b->d->bytes, s->entry.n + s->value.n);
+    range_sorted(&s->entry, b->d->id, buf_slice(&b->sort_key), b->key);
+    index_delete(b->f->e->index, buf_slice(&s->entry));
+    b->open = false;
+}
+
+static int build_version(struct build *b, const struct version *v)
+{
+    uint64_t flush = b->open ? dbs_flushed_next(&b->f->dbs, b->d->lineage, b->last) : UINT64_MAX;
+    if (flush < v->seq) build_close(b, flush);
+    b->last = v->seq;
+    bool doc = v->op <= NODE_META && v->type == TYPE_DOCUMENT;
+    if (!doc && b->open) build_close(b, v->seq);
+    if (!doc || v->op == NODE_META) return E_OK;
+    struct node n;
+    int rc = b->f->read(b->f->e, v->seq, &b->mem, &n);
+    if (rc == E_PRUNED) return E_OK; /* no point can read it any more */
+    if (rc) return rc;
+    sorted_key_of(b->d, n.payload, &b->fresh);
+    if (b->open && slice_eq(buf_slice(&b->fresh), buf_slice(&b->sort_key))) return E_OK;
+    if (b->open) build_close(b, v->seq);
+    buf_clear(&b->sort_key);
+    buf_add(&b->sort_key, b->fresh.p, b->fresh.n);
+    b->open = true;
+    b->from = v->seq;
+    return E_OK;
+}
+
+/* All entries of one document, from its whole history. */
+static int build_key(struct build *b)
+{
+    struct version_cursor *c = NULL;
+    struct version v;
+    b->open = false;
+    b->last = 0;
+    int rc = engine_versions(b->f->e, SPACE_KEY, b->d->lineage, b->key, 0, UINT64_MAX, true, &c);
+    while (!rc && (rc = version_next(c, &v)) == E_OK) rc = build_version(b, &v);
+    version_close(&c);
+    if (rc != E_END) return rc;
+    if (b->open) {
+        open_entry(b->f, b->d, buf_slice(&b->sort_key), b->key, b->from);
+        if (b->last > book_get(&b->f->dbs.flushed[b->d->lineage])) book_add(&b->d->entries, 1);
+    }
+    return E_OK;
+}
+
+/* An iterator over the documents still to do: those of the collection whose key is above the position. */
+static int build_iter(struct fold *f, struct sorted *d, struct index_iter **out)
+{
+    struct index_snap *s = NULL;
+    struct buf lower = {0}, upper = {0}, prefix = {0};
+    buf_add_slice(&prefix, d->coll);
+    if (d->coll.n > 0) buf_add_byte(&prefix, ':');
+    range_doc_from(&upper, d->lineage, buf_slice(&prefix));
+    range_end(&upper);
+    if (d->started) {
+        range_doc(&lower, d->lineage, buf_slice(&d->position), 0);
+        buf_add_byte(&lower, 0);
+    } else {
+        range_doc_from(&lower, d->lineage, buf_slice(&prefix));
+    }
+    int rc = E_END;
+    if (slice_cmp(buf_slice(&lower), buf_slice(&upper)) < 0) rc = index_snapshot(f->e->index, INDEX_ALL, &s);
+    if (!rc) rc = index_iter_open(s, buf_slice(&lower), buf_slice(&upper), out);
+    if (!rc) rc = index_seek(*out, buf_slice(&lower));
+    index_snap_close(&s);
+    buf_fini(&lower), buf_fini(&upper), buf_fini(&prefix);
+    return rc;
+}
+
+static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
+{
+    struct index_iter *it = NULL;
+    struct build b = {.f = f, .d = d};
+    struct buf key = {0};
+    unsigned done = 0;
+    int rc = build_iter(f, d, &it);
+    while (!rc && done < budget) {
+        uint64_t seq;
+        rc = range_doc_parse(index_key(it), &key, &seq);
+        bool same = d->started && slice_eq(buf_slice(&key), buf_slice(&d->position));
+        if (!rc && !same) {
+            b.key = buf_slice(&key);
+            if (slice_eq(collection_of(b.key), d->coll)) rc = build_key(&b);
+            if (rc) break;
+            buf_clear(&d->position);
+            buf_add_slice(&d->position, b.key);
+            d->started = true;
+            book_add(&d->built, 1);
+            done++;
+        }
+        if (!rc) rc = index_next(it);
+    }
+    /* Ready only when a slice finds nothing more: the entries of the one before have been stepped, so every reader sees them. */
+    if (rc == E_END && done == 0) atomic_store_explicit(&d->ready, true, memory_order_release);
+    index_iter_close(&it);
+    buf_fini(&key), buf_fini(&b.sort_key), buf_fini(&b.fresh), buf_fini(&b.mem);
+    return rc == E_END ? E_OK : rc;
+}
+
+int sorted_build(struct fold *f, unsigned budget)
+{
+    ASSERT(f && budget > 0);
+    /* Between batches only, and when folding again after a crash not before it has caught up with the runs. */
+    if (index_covers(f->e->index) != fold_seq(f) || index_flushed_covers(f->e->index) > fold_seq(f)) return E_AGAIN;
+    for (size_t i = 0; i < f->sorted.live.n; i++) {
+        struct sorted *d = f->sorted.live.at[i];
+        if (!atomic_load_explicit(&d->ready, memory_order_relaxed)) return build_slice(f, d, budget);
+    }
+    return E_AGAIN;
+}
