@@ -163,12 +163,12 @@ fuzz: $(O)/test-deps-ok
 
 # ---- measuring ----
 .PHONY: bench
-bench: $(O)/test-deps-ok all $(O)/varve-bench $(O)/engine-bench
+bench: $(O)/test-deps-ok all
+	@tests/support/need librocksdb-dev libleveldb-dev liblmdb-dev
+	@$(MAKE) -s $(O)/engine-bench
 	@tests/bench/run $(O) $(BENCH)
-$(O)/varve-bench: tests/bench/load.c $(O)/libbase.a
-	@$(CC) $(FLAGS) $< $(LINK) $(O)/libbase.a -lhiredis $(BASE_LIBS) -o $@ && echo "  ld $@"
 $(O)/engine-bench: tests/bench/engine.c $(O)/libvarve.a
-	@$(CC) $(FLAGS) $< $(LINK) $(O)/libvarve.a $(BASE_LIBS) -o $@ && echo "  ld $@"
+	@$(CC) $(FLAGS) $< $(LINK) $(O)/libvarve.a -lrocksdb -lleveldb -llmdb $(BASE_LIBS) -o $@ && echo "  ld $@"
 
 # ---- looking after the code ----
 C_FILES = $(shell git ls-files '*.c' '*.h')
