@@ -17,6 +17,7 @@ static void openssl_sha256(uint8_t out[HASH_BYTES], const uint8_t *p, size_t n)
 }
 
 #ifdef __x86_64__
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define SHA_NI __attribute__((target("sha,sse4.1")))
@@ -114,13 +115,12 @@ SHA_NI static void ni_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES]
     finish(out, &s);
 }
 
-/* gcc 12's __builtin_cpu_supports does not know "sha", so leaf 7 is read directly. One reading: it traps on
- * virtual machines. */
-#include <cpuid.h>
+/* clang 14's __builtin_cpu_supports has no name for the SHA instructions, so
+ * leaf 7 is read here; once, because each reading traps on virtual machines. */
 __attribute__((constructor)) static void choose(void)
 {
-    unsigned a, b, c, d;
     __builtin_cpu_init();
+    unsigned a, b, c, d;
     has_sha_ni = __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
 }
 #else
