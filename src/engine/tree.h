@@ -24,21 +24,24 @@ struct tree_proof {
     uint32_t n;
 };
 
+/* `dir` is the store's directory (DIR above; DIR/tree is made). `root` may be NULL when size is 0. Tiles that are missing or do not give the
+ * root are built anew from the entries; E_CORRUPT when those do not give it either (or when read_only). */
 int tree_open(struct os *os, const char *dir, uint64_t size, const uint8_t root[HASH_BYTES], bool read_only, struct tree **out) MUST_CHECK;
 void tree_close(struct tree **t);
-/* Appends n entries. Buffered: on disk at tree_sync. */
+/* Appends n entries. Buffered: on disk at tree_sync. The first failed write or sync is sticky: every later append and sync returns it. */
 int tree_append(struct tree *t, const uint8_t (*entries)[HASH_BYTES], size_t n) MUST_CHECK;
 int tree_sync(struct tree *t) MUST_CHECK; /* entries and tiles so far are durable */
 uint64_t tree_size(const struct tree *t);
 /* Root of the first `size` entries (0 <= size <= tree_size): from tiles, O(log size) of them. */
 int tree_root(struct tree *t, uint64_t size, uint8_t root[HASH_BYTES]) MUST_CHECK;
-int tree_entry(struct tree *t, uint64_t index, uint8_t entry[HASH_BYTES]) MUST_CHECK; /* checked against the tile above */
+int tree_entry(struct tree *t, uint64_t index, uint8_t entry[HASH_BYTES]) MUST_CHECK; /* checked; E_INVALID unless index < tree_size */
 int tree_inclusion(struct tree *t, uint64_t index, uint64_t size, struct tree_proof *out) MUST_CHECK;   /* E_INVALID unless index < size <= tree_size */
 int tree_consistency(struct tree *t, uint64_t from, uint64_t to, struct tree_proof *out) MUST_CHECK;    /* E_INVALID unless from <= to <= tree_size */
 /* Looks a hash up by its first `digits` hex digits' worth of bits (8..64 digits). *index on E_OK; E_NOTFOUND; E_AMBIGUOUS. */
 int tree_find(struct tree *t, const uint8_t *prefix, unsigned digits, uint64_t *index) MUST_CHECK;
-int tree_background(struct tree *t) MUST_CHECK; /* builds due `h` files; E_AGAIN when none is due */
-/* Checks every entry against every tile and the root. *bad = first wrong index. */
+int tree_background(struct tree *t) MUST_CHECK; /* checks or builds one due `h` file; E_AGAIN when none is due */
+/* Checks every entry against every tile and the root. *bad = first index of the first tile of 256 that
+ * cannot be verified (E_CORRUPT, E_IO). */
 int tree_verify(struct tree *t, uint64_t *bad) MUST_CHECK;
 
 /* The verifier's side: pure functions, shared with nothing above (the tool has its own). */
