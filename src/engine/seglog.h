@@ -65,6 +65,9 @@ int seglog_append(struct seglog *l, slice records, uint64_t first_seq, uint32_t 
 int seglog_sync(struct seglog *l, uint64_t *seq) MUST_CHECK;
 /* Background: seals full segments (sync, sidecar) and extends the tail ahead. Returns E_OK, or E_AGAIN when nothing was to do. */
 int seglog_background(struct seglog *l) MUST_CHECK;
+/* Ends the tail, seals it (as seglog_background would) and starts a new one, so that compaction can take all that is there. Safe beside append and
+ * background. E_OK also when the tail holds nothing. */
+int seglog_roll(struct seglog *l) MUST_CHECK;
 
 /* The node bytes of seq into *mem (replaced); the record's CRC is checked. E_NOTFOUND beyond the end, E_PRUNED when a
  * compacted segment no longer has it, E_CORRUPT, E_IO. `more` may be NULL. */
