@@ -1,0 +1,305 @@
+/* Compaction: dropping what retention lets go, beside reads and writes.
+ *
+ *   1 checkpoint; choose (compact_plan.c) from a snapshot of the index
+ *   2 raise the horizon and note in the manifest that the index will have to forget, before the first node goes
+ *   3 group by group: write the new segment (synced), the manifest that names it, then install it and delete the old files
+ *   4 the index forgets the versions whose nodes went; checkpoint; the note is taken back
+ *
+ * At every moment of a crash the manifest names files that exist and are whole. Between 3 and 4 an index entry may lead to a node that is gone: reading it
+ * answers E_PRUNED, which is the truth. After a crash there, 4 is done from what the segments still hold (compact_plan_resume).
+ *
+ * A manifest write that fails in 3 leaves unknown which of the two segments the file on disk names: both stay, and no compaction runs until the
+ * next start has sorted it out (`blocked`). */
+#include "engine/compact_plan.h"
+#include "engine/own.h"
+
+#include <time.h>
+
+#define FORGET_SLICE 256
+#define THROTTLE_SLICE_BYTES (256u << 10)
+#define SLEEP_MAX_US 100000u
+
+struct compaction {
+    struct engine *e;
+    struct compact_plan plan;
+    uint64_t node_bytes;   /* mean, of the group at hand */
+    uint64_t paced_bytes;  /* since pace_us */
+    uint64_t pace_us;
+    uint64_t done;
+};
+
+static bool cancelled(void *ctx)
+{
+    struct compaction *c = ctx;
+    return atomic_load_explicit(&c->e->own->cancel, memory_order_relaxed) || ring_failure(c->e->ring) < 0;
+}
+
+/* ---- pace and progress ---- */
+
+void engine_set_throttle(struct engine *e, uint64_t bytes_per_second)
+{
+    ASSERT(e && e->own);
+    atomic_store(&e->own->throttle, bytes_per_second);
+}
+
+/* Sleeps when the work is ahead of the throttle. */
+static void pace(struct compaction *c)
+{
+    struct engine_own *own = c->e->own;
+    uint64_t limit = atomic_load(&own->throttle), now = os_mono_us(c->e->os);
+    if (limit == 0 || own->opt.no_threads) return;
+    uint64_t due_us = c->pace_us + c->paced_bytes * 1000000u / limit;
+    if (now >= due_us) {
+        c->pace_us = now;
+        c->paced_bytes = 0;
+        return;
+    }
+    uint64_t us = due_us - now < SLEEP_MAX_US ? due_us - now : SLEEP_MAX_US;
+    struct timespec t = {.tv_sec = 0, .tv_nsec = (long)(us * 1000)};
+    (void)nanosleep(&t, NULL);
+}
+
+static void show_progress(struct compaction *c)
+{
+    struct engine_own *own = c->e->own;
+    mutex_lock(&own->status_lock);
+    own->status.done = c->done;
+    mutex_unlock(&own->status_lock);
+}
+
+static bool keep_node(void *ctx, uint64_t seq)
+{
+    struct compaction *c = ctx;
+    uint64_t before = c->paced_bytes;
+    c->done++;
+    c->paced_bytes += c->node_bytes;
+    if (before / THROTTLE_SLICE_BYTES != c->paced_bytes / THROTTLE_SLICE_BYTES) {
+        show_progress(c);
+        pace(c);
+    }
+    return seq > c->plan.base || !compact_bit(c->plan.drop, seq);
+}
+
+/* ---- step 3 ---- */
+
+static int install(struct engine *e, const struct seg_rewrite *rw)
+{
+    struct engine_own *own = e->own;
+    mutex_lock(&own->checkpoint_lock);
+    own->manifest.clean = false;
+    own->manifest.forget_due = true;
+    own->manifest.horizon = atomic_load(&own->horizon);
+    int rc = worker_write_manifest(e, rw);
+    if (rc == E_OK) rc = seglog_install(e->log, rw);
+    if (rc < 0) own->blocked = true;
+    mutex_unlock(&own->checkpoint_lock);
+    return rc;
+}
+
+static int rewrite_group(struct compaction *c, const struct compact_group *g)
+{
+    struct engine *e = c->e;
+    struct seg_rewrite rw;
+    ASSERT(g->nodes >= g->drops);
+    c->node_bytes = g->nodes ? g->bytes / g->nodes : 0;
+    int rc = seglog_rewrite(e->log, g->first_seq, g->last_seq, keep_node, c, cancelled, &rw);
+    if (rc == E_OK) rc = install(e, &rw);
+    show_progress(c);
+    return rc;
+}
+
+/* ---- step 2 and 4 ---- */
+
+static void promise(struct engine *e, uint64_t horizon)
+{
+    struct engine_own *own = e->own;
+    indexer_lock(e);
+    own->forget_due = true;
+    if (horizon > atomic_load(&own->horizon)) {
+        atomic_store(&own->horizon, horizon);
+        fold_set_horizon(e->fold, horizon);
+    }
+    indexer_unlock(e);
+}
+
+static bool is_forgotten(void *ctx, uint64_t seq)
+{
+    const struct compact_plan *p = ctx;
+    return seq <= p->base && compact_bit(p->forget, seq);
+}
+
+static int forget(struct compaction *c)
+{
+    struct engine *e = c->e;
+    struct engine_own *own = e->own;
+    struct buf resume = {0};
+    int rc = E_OK;
+    while (rc == E_OK) {
+        if (engine_thread_stopping(&own->worker)) {
+            rc = E_CANCELLED;
+            break;
+        }
+        indexer_lock(e);
+        rc = atomic_load(&own->index_failure);
+        if (rc == E_OK) rc = fold_forget(e->fold, is_forgotten, &c->plan, &resume, FORGET_SLICE);
+        if (rc == E_OK || rc == E_END) index_step(e->index, atomic_load(&own->indexed_seq));
+        if (rc == E_END) own->forget_due = false;
+        indexer_unlock(e);
+    }
+    buf_fini(&resume);
+    return rc == E_END ? worker_checkpoint(e, false) : rc;
+}
+
+/* Step 4 of a compaction that was interrupted. */
+static int finish_forgetting(struct engine *e)
+{
+    struct compaction c = {.e = e};
+    int rc = engine_catch_up(e, 0);
+    if (rc == E_OK) rc = compact_plan_resume(e, engine_tree_size(e), &c.plan);
+    if (rc == E_OK) rc = forget(&c);
+    compact_plan_fini(&c.plan);
+    return rc;
+}
+
+/* ---- one compaction ---- */
+
+static void fill_status(struct compaction *c, bool running, int result)
+{
+    struct engine_own *own = c->e->own;
+    const struct compact_plan *p = &c->plan;
+    uint64_t total = 0, segments = 0;
+    for (size_t i = 0; i < p->n_groups; i++) {
+        total += p->groups[i].nodes;
+        segments += p->groups[i].segments;
+    }
+    mutex_lock(&own->status_lock);
+    own->status = (struct compact_stats){
+        .live = p->live, .dropped = p->dropped, .held = p->held, .bytes_before = p->bytes_before, .bytes_after = p->bytes_after,
+        .horizon = p->horizon, .segments = segments, .done = c->done, .total = total, .running = running, .result = result,
+    };
+    mutex_unlock(&own->status_lock);
+}
+
+static int carry_out(struct compaction *c)
+{
+    struct engine *e = c->e;
+    int rc = E_OK;
+    promise(e, c->plan.horizon);
+    for (size_t i = 0; rc == E_OK && i < c->plan.n_groups; i++) {
+        rc = cancelled(c) ? E_CANCELLED : rewrite_group(c, &c->plan.groups[i]);
+        if (rc == E_OK && !e->own->opt.no_threads && worker_checkpoint_due(e)) rc = worker_checkpoint(e, false);
+    }
+    return rc < 0 ? rc : forget(c);
+}
+
+/* compact_lock held. */
+static int compact(struct engine *e, const struct compact_options *o)
+{
+    struct engine_own *own = e->own;
+    struct compaction c = {.e = e, .pace_us = os_mono_us(e->os)};
+    int rc = own->blocked ? E_UNSUPPORTED : E_OK;
+    if (rc == E_OK) rc = engine_catch_up(e, 0);
+    if (rc == E_OK && !o->dry_run && own->forget_due) rc = finish_forgetting(e);
+    if (rc == E_OK && !o->dry_run) rc = worker_checkpoint(e, false);
+    if (rc == E_OK) rc = compact_plan_make(e, o, o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e), cancelled, &c, &c.plan);
+    if (rc == E_OK && !o->dry_run && c.plan.n_groups && c.plan.groups[c.plan.n_groups - 1].with_tail) rc = seglog_roll(e->log);
+    fill_status(&c, true, E_OK);
+    if (rc == E_OK && !o->dry_run && c.plan.n_groups) rc = carry_out(&c);
+    fill_status(&c, false, rc);
+    compact_plan_fini(&c.plan);
+    return rc;
+}
+
+int engine_compact(struct engine *e, const struct compact_options *o, struct compact_stats *out)
+{
+    struct engine_own *own = e->own;
+    ASSERT(o);
+    if (own->opt.read_only && !o->dry_run) return E_UNSUPPORTED;
+    if (!mutex_trylock(&own->compact_lock)) return E_BUSY;
+    atomic_store(&own->cancel, false);
+    int rc = compact(e, o);
+    if (out) engine_compact_status(e, out);
+    mutex_unlock(&own->compact_lock);
+    return rc;
+}
+
+/* ---- on the worker ---- */
+
+int engine_compact_start(struct engine *e, const struct compact_options *o)
+{
+    struct engine_own *own = e->own;
+    ASSERT(o);
+    if (own->opt.read_only) return E_UNSUPPORTED;
+    mutex_lock(&own->status_lock);
+    int rc = own->requested || own->status.running ? E_BUSY : E_OK;
+    if (rc == E_OK) {
+        buf_clear(&own->request_prefix);
+        buf_add_slice(&own->request_prefix, o->prefix);
+        own->request = *o;
+        own->request.prefix = buf_slice(&own->request_prefix);
+        own->requested = true;
+        own->status = (struct compact_stats){.running = true};
+        atomic_store(&own->cancel, false);
+    }
+    mutex_unlock(&own->status_lock);
+    if (rc == E_OK) engine_thread_poke(&own->worker);
+    return rc;
+}
+
+static bool take_request(struct engine_own *own, struct compact_options *o, struct buf *prefix)
+{
+    mutex_lock(&own->status_lock);
+    bool got = own->requested;
+    if (got) {
+        buf_add_slice(prefix, own->request.prefix);
+        *o = own->request;
+        o->prefix = buf_slice(prefix);
+        own->requested = false;
+    }
+    mutex_unlock(&own->status_lock);
+    return got;
+}
+
+int compact_turn(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    struct compact_options o;
+    struct buf prefix = {0};
+    ASSERT(!own->opt.read_only);
+    if (!mutex_trylock(&own->compact_lock)) return E_AGAIN;
+    int rc = E_AGAIN;
+    indexer_lock(e);
+    bool unfinished = own->forget_due && !own->blocked;
+    indexer_unlock(e);
+    if (take_request(own, &o, &prefix)) {
+        int result = compact(e, &o);
+        if (result < 0) log_line(LOG_WARNING, "Compaction ended early: %s", err_text(result));
+        rc = E_OK;
+    } else if (unfinished) {
+        rc = finish_forgetting(e);
+        if (rc == E_CANCELLED) rc = E_AGAIN;
+    }
+    mutex_unlock(&own->compact_lock);
+    buf_fini(&prefix);
+    return rc;
+}
+
+void engine_compact_status(struct engine *e, struct compact_stats *out)
+{
+    ASSERT(e && e->own && out);
+    mutex_lock(&e->own->status_lock);
+    *out = e->own->status;
+    mutex_unlock(&e->own->status_lock);
+}
+
+void engine_compact_cancel(struct engine *e)
+{
+    ASSERT(e && e->own);
+    atomic_store(&e->own->cancel, true);
+}
+
+void compact_fini(struct engine *e)
+{
+    ASSERT(e && e->own);
+    buf_fini(&e->own->request_prefix);
+}

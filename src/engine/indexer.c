@@ -1,0 +1,265 @@
+/* The indexer: folds the log into tree, index and books, in log order, behind the writers and at start alike.
+ *
+ * One batch: copy up to BATCH_NODES records out of the log, hash them four at a time, append the hashes to the tree, fold each node, and step the
+ * index at every commit's end. The fold lock is given up only between commits, so whoever takes it finds tree, index and books at one seq.
+ *
+ * No wake-up stands between a write and a query that needs it: engine_catch_up folds what is missing in the caller's thread (combining). The thread
+ * itself polls, quickly after work and slowly when idle, and is poked when it falls behind.
+ *
+ * Invariants: indexed_seq is always the last seq of a commit; tree_size >= indexed_seq outside the lock (greater only while
+ * rebuilding an index whose tree survived). A failure is final: index_failure is set, the log becomes sticky. */
+#include "engine/own.h"
+
+#include "base/mem.h"
+
+#define BATCH_NODES 256
+#define BATCH_BYTES (256u << 10)
+#define POLL_MIN_US 2000
+#define POLL_MAX_US 100000
+#define BUILD_DOCUMENTS 64
+#define HELP_BYTES (16u << 20)
+#define GAP_CHUNK 64
+
+int indexer_open(struct engine *e, uint64_t folded)
+{
+    struct engine_own *own = e->own;
+    ASSERT(e->log && e->tree && e->index && e->fold);
+    ASSERT(!own->cursor);
+    own->batch.items = mem_zalloc(BATCH_NODES * sizeof(*own->batch.items));
+    own->batch.hashes = mem_alloc(BATCH_NODES * sizeof(*own->batch.hashes));
+    atomic_store(&own->indexed_seq, folded);
+    own->cursor_seq = folded;
+    return seglog_cursor_open(e->log, folded + 1, &own->cursor);
+}
+
+void indexer_close(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    ASSERT(own);
+    if (own->cursor) seglog_cursor_close(&own->cursor);
+    buf_fini(&own->batch.bytes);
+    mem_free(own->batch.items);
+    mem_free(own->batch.hashes);
+    own->batch = (struct fold_batch){0};
+}
+
+void indexer_lock(struct engine *e)
+{
+    ASSERT(e->own);
+    atomic_fetch_add(&e->own->fold_waiters, 1);
+    mutex_lock(&e->own->fold_lock);
+    atomic_fetch_sub(&e->own->fold_waiters, 1);
+}
+
+void indexer_unlock(struct engine *e) { mutex_unlock(&e->own->fold_lock); }
+
+int indexer_fail(struct engine *e, int code, uint64_t seq)
+{
+    ASSERT(code < 0);
+    ASSERT(e->own);
+    int none = 0;
+    if (atomic_compare_exchange_strong(&e->own->index_failure, &none, code)) {
+        log_line(LOG_WARNING, "Folding the log stopped at seq %llu: %s. No more writes; reads of the index are refused.", (unsigned long long)seq, err_text(code));
+        ring_fail(e->ring, code);
+        sync_notify(e);
+    }
+    return code;
+}
+
+/* Copies the next records into the batch. E_END when the log has no more now. */
+static int fill_batch(struct engine *e, struct fold_batch *b)
+{
+    struct engine_own *own = e->own;
+    b->n = 0;
+    buf_clear(&b->bytes);
+    while (b->n < BATCH_NODES && b->bytes.n < BATCH_BYTES) {
+        struct fold_item *it = &b->items[b->n];
+        slice raw;
+        int rc = seglog_cursor_next(own->cursor, &it->seq, &raw, &it->more);
+        if (rc == E_END) return b->n ? E_OK : E_END;
+        if (rc < 0) return rc;
+        if (it->seq <= own->cursor_seq) return err_note(E_CORRUPT, "the log answers seq %llu behind %llu", (unsigned long long)it->seq, (unsigned long long)own->cursor_seq);
+        own->cursor_seq = it->seq;
+        it->off = b->bytes.n;
+        it->n = raw.n;
+        buf_add_slice(&b->bytes, raw);
+        b->n++;
+    }
+    return E_OK;
+}
+
+static void hash_batch(struct fold_batch *b)
+{
+    size_t i = 0;
+    for (; i + 4 <= b->n; i += 4) {
+        slice in[4];
+        for (size_t k = 0; k < 4; k++) in[k] = slice_of(b->bytes.p + b->items[i + k].off, b->items[i + k].n);
+        blake2b_256_x4(&b->hashes[i], in);
+    }
+    for (; i < b->n; i++) blake2b_256(b->hashes[i], b->bytes.p + b->items[i].off, b->items[i].n);
+}
+
+/* Leaves whose node and hash are both lost (only after a repair without a tree): zeros keep the places of the others. */
+static int fill_gap(struct engine *e, uint64_t upto)
+{
+    static const uint8_t none[GAP_CHUNK][HASH_BYTES];
+    int rc = E_OK;
+    while (rc == E_OK && tree_size(e->tree) < upto) {
+        uint64_t n = upto - tree_size(e->tree);
+        rc = tree_append(e->tree, none, n < GAP_CHUNK ? n : GAP_CHUNK);
+    }
+    return rc;
+}
+
+static int grow_tree(struct engine *e, struct fold_batch *b)
+{
+    for (size_t i = 0; i < b->n;) {
+        uint64_t size = tree_size(e->tree), seq = b->items[i].seq;
+        if (seq <= size) { /* rebuilding under a tree that survived */
+            i++;
+            continue;
+        }
+        int rc = fill_gap(e, seq - 1);
+        size_t run = 1;
+        while (i + run < b->n && b->items[i + run].seq == seq + run) run++;
+        if (rc == E_OK) rc = tree_append(e->tree, (const uint8_t(*)[HASH_BYTES]) & b->hashes[i], run);
+        if (rc < 0) return rc;
+        i += run;
+    }
+    return E_OK;
+}
+
+/* Folds the batch's nodes. *open tells whether the last commit goes on behind it. */
+static int fold_items(struct engine *e, struct fold_batch *b, bool *open)
+{
+    struct engine_own *own = e->own;
+    uint64_t newest = 0, bytes = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct fold_item *it = &b->items[i];
+        struct node n;
+        int rc = node_decode(slice_of(b->bytes.p + it->off, it->n), &n);
+        if (rc == E_OK && n.seq != it->seq) rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)it->seq, (unsigned long long)n.seq);
+        if (rc == E_OK) rc = fold_node(e->fold, &n, record_size(it->n));
+        if (rc < 0) return indexer_fail(e, rc, it->seq);
+        if (n.ts_ms > newest) newest = n.ts_ms;
+        bytes += record_size(it->n);
+        *open = it->more;
+        if (it->more) continue;
+        index_step(e->index, it->seq);
+        atomic_store_explicit(&own->indexed_seq, it->seq, memory_order_release);
+    }
+    atomic_fetch_add_explicit(&own->indexed_bytes, bytes, memory_order_relaxed);
+    append_raise_clock(e, newest);
+    return E_OK;
+}
+
+/* One batch, and more of them until a commit has ended. fold_lock held. E_END: nothing to fold. */
+static int fold_some(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    bool open = false;
+    do {
+        int rc = atomic_load_explicit(&own->index_failure, memory_order_relaxed);
+        if (rc == E_OK) rc = fill_batch(e, &own->batch);
+        if (rc == E_END && !open) return E_END;
+        if (rc == E_END) rc = err_note(E_CORRUPT, "the log ends inside a commit behind seq %llu", (unsigned long long)own->cursor_seq);
+        if (rc == E_OK) {
+            hash_batch(&own->batch);
+            rc = grow_tree(e, &own->batch);
+        }
+        if (rc < 0) return indexer_fail(e, rc, own->cursor_seq);
+        rc = fold_items(e, &own->batch, &open);
+        if (rc < 0) return rc;
+    } while (open);
+    return E_OK;
+}
+
+int indexer_reach(struct engine *e, uint64_t seq)
+{
+    struct engine_own *own = e->own;
+    ASSERT(own->cursor);
+    int rc = E_OK;
+    if (atomic_load_explicit(&own->indexed_seq, memory_order_acquire) >= seq) return atomic_load(&own->index_failure);
+    indexer_lock(e);
+    while (rc == E_OK && atomic_load_explicit(&own->indexed_seq, memory_order_relaxed) < seq) rc = fold_some(e);
+    indexer_unlock(e);
+    return rc == E_END ? E_OK : rc;
+}
+
+int engine_catch_up(struct engine *e, uint64_t seq)
+{
+    struct engine_own *own = e->own;
+    ASSERT(own && e->ring);
+    if (seq == 0) seq = ring_failure(e->ring) ? ring_drained_seq(e->ring) : ring_reserved_seq(e->ring);
+    int rc = atomic_load_explicit(&own->index_failure, memory_order_relaxed);
+    if (rc < 0 || atomic_load_explicit(&own->indexed_seq, memory_order_acquire) >= seq) return rc;
+    if (ring_drained_seq(e->ring) < seq) {
+        uint64_t last = ring_reserved_seq(e->ring);
+        if (seq > last) seq = last; /* what was never handed out cannot be waited for */
+        rc = engine_write_out(e, ring_reserved_end(e->ring));
+        if (rc < 0 && ring_drained_seq(e->ring) < seq) return rc;
+    }
+    return indexer_reach(e, seq);
+}
+
+void indexer_help(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    ASSERT(own);
+    if (atomic_load(&own->index_failure) || !own->cursor) return;
+    uint64_t from = atomic_load(&own->indexed_bytes);
+    indexer_lock(e);
+    while (atomic_load(&own->indexed_bytes) < from + HELP_BYTES)
+        if (fold_some(e) != E_OK) break;
+    indexer_unlock(e);
+}
+
+int indexer_build(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    ASSERT(own->cursor);
+    int rc = atomic_load(&own->index_failure);
+    if (rc < 0) return E_AGAIN;
+    indexer_lock(e);
+    rc = fold_build(e->fold, BUILD_DOCUMENTS);
+    if (rc == E_OK) index_step(e->index, atomic_load(&own->indexed_seq));
+    if (rc < 0 && rc != E_AGAIN) indexer_fail(e, rc, atomic_load(&own->indexed_seq));
+    indexer_unlock(e);
+    return rc;
+}
+
+/* One burst of the thread: until the log's end, or until somebody else wants the fold. */
+static bool burst(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    bool moved = false;
+    while (!engine_thread_stopping(&own->indexer) && atomic_load_explicit(&own->fold_waiters, memory_order_relaxed) == 0) {
+        indexer_lock(e);
+        int rc = fold_some(e);
+        indexer_unlock(e);
+        if (rc != E_OK) break;
+        moved = true;
+    }
+    return moved;
+}
+
+void indexer_thread(void *engine)
+{
+    struct engine *e = engine;
+    struct engine_own *own = e->own;
+    uint64_t poll_us = POLL_MIN_US;
+    ASSERT(own->cursor);
+    while (!engine_thread_stopping(&own->indexer)) {
+        bool moved = atomic_load(&own->index_failure) == 0 && burst(e);
+        bool built = atomic_load(&own->index_failure) == 0 && indexer_build(e) == E_OK;
+        if (moved) {
+            sync_notify(e);
+            if (worker_checkpoint_due(e)) engine_thread_poke(&own->worker);
+        }
+        if (moved || built)
+            poll_us = POLL_MIN_US;
+        else if (poll_us < POLL_MAX_US)
+            poll_us *= 2;
+        if (!built) engine_thread_sleep(&own->indexer, poll_us);
+    }
+}
