@@ -61,6 +61,10 @@ API bool arg_i64(struct call *c, int i, int64_t *out);      /* replies the stand
 API bool arg_range(struct call *c, int i, int64_t lo, int64_t hi, int64_t *out);
 static inline bool arg_is(const struct call *c, int i, const char *word) { return i < c->argc && slice_is(c->argv[i], word); }
 
+/* ---- configuration that families heed ---- */
+API uint64_t limit_string_bytes(void);                      /* proto-max-bulk-len: the longest string a command may build */
+API bool limit_lfu(void);                                   /* maxmemory-policy is one of the LFU ones */
+
 /* ---- going on later ----
  * A command that has to wait or works long returns after call_later(); the server calls step() on the same loop, each turn (LATER_TURN), or when engine marks move
  * and at least every 10 ms (LATER_WAIT), until it returns true: then step must have replied. The client is blocked meanwhile; other clients run. No locks are held
