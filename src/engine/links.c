@@ -78,7 +78,7 @@ static int leave_link(struct link_cursor *c)
 /* At a link's newest entry: finds the one that counts at the point. *left: it has none, and the iterator is at the next link. */
 static int judge_link(struct link_cursor *c, bool *stands, bool *left, uint64_t *seq)
 {
-    slice name;
+    slice name = {0};
     int rc = name_of(c, &name);
     *stands = *left = false;
     if (rc) return rc;
