@@ -35,6 +35,7 @@
 #define NODE_VERSION 1
 #define NODE_SALT_BYTES 16
 #define NODE_FIXED_BYTES 46
+#define NODE_BYTES_MIN (NODE_FIXED_BYTES + 2)
 #define NODE_KEY_MAX 65535
 #define NODE_CAUSES_MAX 1024
 #define NODE_BY_MAX 255
@@ -122,6 +123,7 @@ API int link_key_parse(slice key, slice *from, slice *rel, slice *to) MUST_CHECK
  *   8 node, zero-padded to a multiple of 4.
  * A zero length word means nothing is here (yet). */
 #define RECORD_HEADER_BYTES 8
+#define RECORD_BYTES_MIN (RECORD_HEADER_BYTES + NODE_BYTES_MIN)
 #define RECORD_MORE 0x80000000u
 static inline size_t record_size(size_t node_bytes) { return (RECORD_HEADER_BYTES + node_bytes + 3) & ~(size_t)3; }
 /* Fills CRC and padding behind a node encoded at rec + 8; returns the length word, which the caller stores last. */

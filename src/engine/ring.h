@@ -21,9 +21,9 @@
  *   park     a writer whose range is not free yet waits; any parked writer may
  *            drain. After a sticky failure it gets E_STICKY, and its range is
  *            published as filler (nothing is drained any more).
- *   oversize a commit above ring_bytes/4 reserves only one slot of 32 bytes that points
- *            to a heap buffer; the drainer writes that buffer in its place. Acknowledgement
- *            still waits for the slot's end address.
+ *   oversize a commit above ring_bytes/4 or RING_DIRECT_NODES_MAX nodes reserves only one slot of 32
+ *            bytes that points to a heap buffer; the drainer writes that buffer in its place.
+ *            Acknowledgement still waits for the slot's end address.
  *
  * Invariants: (1) what the sink receives is a gap-free sequence of whole commits
  * in seq order; (2) seqs are dense; (3) nothing is handed twice; (4) after a sink
@@ -36,9 +36,11 @@
 #include "engine/node.h"
 
 #define RING_BYTES_MIN (1u << 16)
-#define RING_BYTES_MAX (1u << 30)
+#define RING_BYTES_MAX (1u << 27)
 #define RING_BYTES_DEFAULT (16u << 20)
 #define RING_COMMIT_NODES_MAX (1u << 20)
+#define RING_DIRECT_NODES_MAX 4096 /* a commit of more nodes takes the oversize path */
+#define RING_WRITERS_MAX 1024      /* threads in ring_reserve at once: keeps the seqs in flight under 2^24 (ring.c) */
 
 struct ring;
 
@@ -54,9 +56,12 @@ struct ring_slot {
     size_t bytes;
 };
 
+/* ring_bytes: a power of two in [RING_BYTES_MIN, RING_BYTES_MAX]. next_seq > 0: the first seq to hand out. E_IO. */
 int ring_open(size_t ring_bytes, uint64_t next_seq, ring_sink sink, void *ctx, struct ring **out) MUST_CHECK;
 void ring_close(struct ring **r); /* everything published must have been drained or failed */
-/* Reserves `bytes` (sum of record sizes, multiple of 4) for `count` nodes and waits for space. E_STICKY. */
+/* Reserves `bytes` (sum of record sizes, multiple of 4) for `count` nodes and waits for space. E_STICKY. Whoever has a
+ * slot fills everything but the length words (node_encode at record + 8, then record_seal), and must publish or abandon it before
+ * waiting for anything in the ring. */
 int ring_reserve(struct ring *r, size_t bytes, uint32_t count, struct ring_slot *out) MUST_CHECK;
 /* Publishes a filled slot. words[i] is the length word of record i (from record_seal). */
 void ring_publish(struct ring *r, const struct ring_slot *s, const uint32_t *words);
@@ -72,7 +77,7 @@ uint64_t ring_reserved_seq(const struct ring *r); /* newest seq handed out */
 uint64_t ring_reserved_end(const struct ring *r);
 uint64_t ring_drained_seq(const struct ring *r);
 uint64_t ring_drained_end(const struct ring *r);
-/* Raises the number under which a parked writer or drainer waits, for tests of lost wake-ups. */
+/* Counters since open; each is exact, the five together are not one instant. */
 struct ring_stats { uint64_t parks, drains, bytes, oversize, fillers; };
 void ring_get_stats(const struct ring *r, struct ring_stats *out);
 
