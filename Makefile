@@ -33,7 +33,7 @@ SERVER   := $(call obj,$(filter-out src/server/main.c,$(call src,server)))
 MODULES  := $(call obj,$(wildcard modules/*/*.c))
 TOOL     := $(call obj,$(call src,tool))
 DEMO     := $(call obj,$(call src,demo))
-SUPPORT  := $(call obj,$(wildcard tests/support/*.c))
+SUPPORT  := $(O)/libsupport.a
 
 .PHONY: all
 all: $(O)/varve-server $(O)/varve $(O)/libvarve.a $(O)/modules/string.so
@@ -41,7 +41,7 @@ all: $(O)/varve-server $(O)/varve $(O)/libvarve.a $(O)/modules/string.so
 $(O)/%.o: %.c | $(O)/deps-ok
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -fPIC -DVARVE_STAMP='"$(STAMP)"' -MMD -MP -c $< -o $@ && echo "  cc $<"
--include $(patsubst %.o,%.d,$(BASE) $(ENGINE) $(KEYSPACE) $(SERVER) $(MODULES) $(TOOL) $(DEMO) $(SUPPORT))
+-include $(patsubst %.o,%.d,$(BASE) $(ENGINE) $(KEYSPACE) $(SERVER) $(MODULES) $(TOOL) $(DEMO) $(call obj,$(wildcard tests/support/*.c)))
 
 define archive
 	@rm -f $@ && ar rcs $@ $^ && echo "  ar $@"
@@ -51,6 +51,7 @@ $(O)/libvarve.a: $(ENGINE) $(BASE); $(archive)
 $(O)/libkeyspace.a: $(KEYSPACE); $(archive)
 $(O)/libserver.a: $(SERVER); $(archive)
 $(O)/libmodules.a: $(MODULES); $(archive)
+$(O)/libsupport.a: $(call obj,$(wildcard tests/support/*.c)); $(archive)
 
 CHAIN_base     = $(O)/libbase.a
 CHAIN_engine   = $(O)/libvarve.a
