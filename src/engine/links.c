@@ -63,7 +63,7 @@ static int name_of(const struct link_cursor *c, slice *name)
 /* Moves to the first entry of a link behind c->last. */
 static int leave_link(struct link_cursor *c)
 {
-    slice name;
+    slice name = {0};
     for (int i = 0; i < STEPS_BEFORE_SEEK; i++) {
         int rc = index_next(c->it);
         if (!rc) rc = name_of(c, &name);
