@@ -209,7 +209,8 @@ void index_step(struct index *ix, uint64_t covers)
 {
     ASSERT(ix);
     index_buffer_step(&ix->buffer, covers);
-    if (index_buffer_pending(&ix->buffer) < INDEX_CHUNK_ENTRIES) return;
+    bool wanted = atomic_load_explicit(&ix->merge_wanted, memory_order_relaxed);
+    if (index_buffer_pending(&ix->buffer) < INDEX_CHUNK_ENTRIES && !wanted) return;
     mutex_lock(&ix->change);
     index_freeze(ix, true);
     mutex_unlock(&ix->change);
@@ -239,34 +240,41 @@ bool index_wants_flush(const struct index *ix)
     return buffered_bytes(ix) > ix->buffer_bytes;
 }
 
+/* Merges the newest of n chunks if that is due; returns how many are left. */
+static size_t merge_chunks(struct index *ix, struct index_chunk **list, size_t n, bool unhurried)
+{
+    size_t free_n = n - ix->pinned;
+    if (free_n <= INDEX_CHUNKS_AIM) return n;
+    size_t k = index_chunk_due(list, free_n, unhurried ? SIZE_MAX : MERGE_ENTRIES_HURRIED);
+    if (!unhurried && k < index_chunk_due(list, free_n, SIZE_MAX)) atomic_store_explicit(&ix->merge_wanted, true, memory_order_relaxed);
+    if (k < 2) return n;
+    struct index_chunk *merged = index_chunk_merge(list, k);
+    for (size_t i = 0; i < k; i++) index_chunk_drop(list[i]);
+    list[k - 1] = merged;
+    memmove(list, list + k - 1, (n - k + 1) * sizeof *list);
+    return n - k + 1;
+}
+
 void index_freeze(struct index *ix, bool unhurried)
 {
     struct buffer_step step = index_buffer_stepped(&ix->buffer);
     ASSERT(step.covers >= ix->frozen_covers);
-    if (step.no == atomic_load_explicit(&ix->buffer.frozen_no, memory_order_relaxed)) {
-        ix->frozen_covers = step.covers;
-        return;
-    }
+    bool pending = step.no != atomic_load_explicit(&ix->buffer.frozen_no, memory_order_relaxed);
+    bool wanted = unhurried && atomic_exchange_explicit(&ix->merge_wanted, false, memory_order_relaxed);
+    ix->frozen_covers = step.covers;
+    if (!pending && !wanted) return;
     struct index_view *old = ix->view;
     struct index_chunk *list[INDEX_CHUNK_SOURCES_MAX];
-    size_t n = old->n_chunks + 1, free_n = n - ix->pinned;
-    ASSERT(n < INDEX_CHUNK_SOURCES_MAX);
-    list[0] = index_chunk_freeze(&ix->buffer, &step);
-    for (size_t i = 1; i < n; i++) index_chunk_hold(list[i] = old->chunks[i - 1]);
-    size_t k = index_chunk_due(list, free_n, unhurried ? SIZE_MAX : MERGE_ENTRIES_HURRIED);
-    if (k > 1) {
-        struct index_chunk *merged = index_chunk_merge(list, k);
-        for (size_t i = 0; i < k; i++) index_chunk_drop(list[i]);
-        list[k - 1] = merged;
-        n -= k - 1;
-        memmove(list, list + k - 1, n * sizeof *list);
-    }
+    ASSERT(old->n_chunks + 1 < INDEX_CHUNK_SOURCES_MAX);
+    size_t n = 0;
+    if (pending) list[n++] = index_chunk_freeze(&ix->buffer, &step);
+    for (unsigned i = 0; i < old->n_chunks; i++) index_chunk_hold(list[n++] = old->chunks[i]);
+    n = merge_chunks(ix, list, n, unhurried);
     struct index_view *v = index_view_new(n, old->n_runs);
-    memcpy(v->chunks, list, n * sizeof *list);
+    if (n) memcpy(v->chunks, list, n * sizeof *list);
     for (unsigned i = 0; i < old->n_runs; i++) index_run_hold(v->runs[i] = old->runs[i]);
     index_view_install(ix, v);
-    index_buffer_frozen(&ix->buffer, &step);
-    ix->frozen_covers = step.covers;
+    if (pending) index_buffer_frozen(&ix->buffer, &step);
 }
 
 /* ---- figures ---- */

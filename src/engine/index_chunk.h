@@ -23,7 +23,8 @@ struct index_chunk {
 struct index_chunk *index_chunk_freeze(struct index_buffer *b, const struct buffer_step *upto);
 /* Merges k >= 1 chunks, given newest first, adjacent in age. The newest entry of a key wins. */
 struct index_chunk *index_chunk_merge(struct index_chunk *const *chunks, size_t k);
-/* How many of the newest chunks (of n, newest first) to merge to keep their number low: 0 = none. Sums above `limit` entries are avoided. */
+/* How many of the newest chunks (of n, newest first) to merge to keep their number low: 0 = none. Sums above `limit` entries are left to someone
+ * with more time while that is bearable. */
 size_t index_chunk_due(struct index_chunk *const *chunks, size_t n, size_t limit);
 void index_chunk_hold(struct index_chunk *c);
 void index_chunk_drop(struct index_chunk *c);

@@ -26,8 +26,11 @@ void index_filter_init_blocks(struct index_filter *f, uint64_t n_blocks)
 void index_filter_init(struct index_filter *f, uint64_t members)
 {
     uint64_t n = blocks_for(members);
-    if (n > 64) n = (n + 63) & ~(uint64_t)63; /* divisible, so that shrink can halve it */
-    index_filter_init_blocks(f, n);
+    /* Divisible by a power of two, so that shrink can halve it down to 16 to 31 blocks; at most a sixteenth larger. */
+    uint64_t grain = 1;
+    while (grain * 32 <= n) grain *= 2;
+    n = (n + grain - 1) / grain * grain;
+    index_filter_init_blocks(f, n < UINT32_MAX ? n : UINT32_MAX);
 }
 
 void index_filter_fini(struct index_filter *f)

@@ -39,6 +39,7 @@ struct index {
     uint64_t next_id; /* under change */
     atomic_uint_fast64_t flushed_covers, flushed_bytes, flushes, merges, merged_bytes;
     atomic_bool flushing, merging;
+    atomic_bool merge_wanted; /* a reader left a merge of chunks to the writer */
 };
 
 struct index_view *index_view_new(size_t n_chunks, size_t n_runs); /* arrays unset */

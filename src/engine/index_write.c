@@ -11,6 +11,7 @@
 
 enum {
     FILE_BUFFER_BYTES = 256 << 10,
+    HASHES_PENDING = 16,
     SYNC_BYTES = 16 << 20, /* sync as we go: one huge sync at the end would hold up the log's small ones */
 };
 
@@ -33,6 +34,7 @@ struct run_writer {
     struct buf smallest, tombstone_smallest, tombstone_largest;
     struct index_filter filter;
     uint64_t filter_keys;
+    uint64_t hashes[HASHES_PENDING]; /* of the newest filter_keys: set in the filter later, when their cache lines have come */
     uint64_t entries, tombstones, blocks;
 };
 
@@ -148,8 +150,17 @@ static void note_filter(struct run_writer *w, slice key, size_t filter_n, size_t
     w->filter_shared = key.n;
     if (known) return;
     w->last_filter_n = filter_n;
-    w->filter_keys++;
-    index_filter_add(&w->filter, index_filter_hash(slice_of(key.p, filter_n)));
+    uint64_t *pending = &w->hashes[w->filter_keys % HASHES_PENDING];
+    if (w->filter_keys++ >= HASHES_PENDING) index_filter_add(&w->filter, *pending);
+    *pending = index_filter_hash(slice_of(key.p, filter_n));
+    index_filter_prefetch(&w->filter, *pending);
+}
+
+static void finish_filter(struct run_writer *w)
+{
+    uint64_t n = w->filter_keys < HASHES_PENDING ? w->filter_keys : HASHES_PENDING;
+    for (uint64_t i = 0; i < n; i++) index_filter_add(&w->filter, w->hashes[i]);
+    index_filter_shrink(&w->filter, w->filter_keys);
 }
 
 static void note_tombstone(struct run_writer *w, slice key)
@@ -210,7 +221,7 @@ static int write_tail(struct run_writer *w, uint64_t covers)
         int rc = close_block(w);
         if (rc < 0) return rc;
     }
-    index_filter_shrink(&w->filter, w->filter_keys);
+    finish_filter(w);
     struct buf bounds = {0};
     add_bound(&bounds, &w->smallest);
     add_bound(&bounds, &w->last_key);
