@@ -347,6 +347,7 @@ int tree_open(struct os *os, const char *dir, uint64_t size, const uint8_t root[
     mutex_init(&t->writer, "tree writer", TREE_RANK_WRITER);
     mutex_init(&t->meta, "tree", TREE_RANK_META);
     int r = read_only ? E_OK : os_mkdir(os, t->dir);
+    if (r == E_OK && !read_only && size == 0) r = os_sync_dir(os, dir); /* the name of a directory just made */
     if (r == E_OK) r = settle(t, size, root);
     if (r) tree_close(&t);
     else *out = t;

@@ -30,7 +30,7 @@ int tree_open(struct os *os, const char *dir, uint64_t size, const uint8_t root[
 void tree_close(struct tree **t);
 /* Appends n entries. Buffered: on disk at tree_sync. The first failed write or sync is sticky: every later append and sync returns it. */
 int tree_append(struct tree *t, const uint8_t (*entries)[HASH_BYTES], size_t n) MUST_CHECK;
-int tree_sync(struct tree *t) MUST_CHECK; /* entries and tiles so far are durable */
+int tree_sync(struct tree *t) MUST_CHECK; /* entries and tiles so far are durable; beside appends, one caller at a time */
 uint64_t tree_size(const struct tree *t);
 /* Root of the first `size` entries (0 <= size <= tree_size): from tiles, O(log size) of them. */
 int tree_root(struct tree *t, uint64_t size, uint8_t root[HASH_BYTES]) MUST_CHECK;
