@@ -58,7 +58,7 @@ static int remove_it(void *ctx, const char *name) { return os_remove(os, name); 
 static void a_list_may_remove(void **state)
 {
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[16];
         struct os_file *f = NULL;
         snprintf(name, sizeof name, "n%d", i);
         assert_int_equal(os_open(os, name, OS_WRITE, &f), E_OK);

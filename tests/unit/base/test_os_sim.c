@@ -330,7 +330,7 @@ static uint32_t random_run(uint64_t seed)
     uint8_t dice[4], b[3000];
     os_sim_set(os, &faults);
     for (int i = 0; i < 60; i++) {
-        char name[8], other[8];
+        char name[16], other[16];
         struct os_file *f = NULL;
         size_t got = 0;
         os_random(os, dice, 4);
@@ -350,7 +350,7 @@ static uint32_t random_run(uint64_t seed)
     os_sim_reboot(os);
     assert_int_equal(os_list(os, ".", digest_name, &crc), E_OK);
     for (int i = 0; i < 4; i++) {
-        char name[8];
+        char name[16];
         struct buf all = {0};
         snprintf(name, sizeof name, "f%d", i);
         if (os_read_file(os, name, 100000, &all) == E_OK) crc = crc32c(crc, all.p, all.n);
