@@ -208,7 +208,8 @@ void index_delete(struct index *ix, slice key)
 void index_step(struct index *ix, uint64_t covers)
 {
     ASSERT(ix);
-    index_buffer_step(&ix->buffer, covers);
+    uint64_t newest = index_covers(ix);
+    index_buffer_step(&ix->buffer, covers > newest ? covers : newest);
     bool wanted = atomic_load_explicit(&ix->merge_wanted, memory_order_relaxed);
     if (index_buffer_pending(&ix->buffer) < INDEX_CHUNK_ENTRIES && !wanted) return;
     mutex_lock(&ix->change);

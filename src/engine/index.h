@@ -54,7 +54,8 @@ void index_close(struct index **ix);
 /* Adds or replaces. filter_n: how many leading bytes of the key go into the run filter (0 = none). */
 void index_put(struct index *ix, slice key, slice value, size_t filter_n);
 void index_delete(struct index *ix, slice key);
-/* Marks everything put so far as one atomic step: snapshots see whole steps only. `covers` = seq folded up to here. */
+/* Marks everything put so far as one atomic step: snapshots see whole steps only. `covers` = seq folded up to here; after a crash folding
+ * begins below what the runs cover, and until it has passed that, index_covers stays. */
 void index_step(struct index *ix, uint64_t covers);
 uint64_t index_covers(const struct index *ix);         /* by the newest step */
 uint64_t index_flushed_covers(const struct index *ix); /* by the runs */
