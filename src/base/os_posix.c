@@ -24,6 +24,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define FILE_MODE 0600
@@ -81,7 +82,13 @@ static void on_bus(int sig, siginfo_t *info, void *context)
 {
     const uint8_t *from = copy_from;
     const uint8_t *at = info->si_addr;
-    if (from != NULL && at >= from && at < from + copy_n) siglongjmp(copy_fault, 1);
+    if (from != NULL && at >= from && at < from + copy_n) {
+        /* The jump leaves the handler for good without restoring the signal mask. Saving the mask at each
+         * copy would cost a system call; here it costs only who faults. */
+        const ucontext_t *interrupted = context;
+        pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL);
+        siglongjmp(copy_fault, 1);
+    }
     if (bus_before.sa_flags & SA_SIGINFO) {
         bus_before.sa_sigaction(sig, info, context);
     } else if (bus_before.sa_handler == SIG_DFL || bus_before.sa_handler == SIG_IGN) {
@@ -95,8 +102,7 @@ static void install_bus_handler(void)
 {
     struct sigaction sa = {0};
     sa.sa_sigaction = on_bus;
-    /* NODEFER: the handler leaves by a jump that does not restore the signal mask. */
-    sa.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&sa.sa_mask);
     sigaction(SIGBUS, &sa, &bus_before);
 }
