@@ -2,8 +2,15 @@
 #include "unit/engine/index_oracle.h"
 
 #include "base/logline.h"
+#include "base/thread.h"
+#include <stdatomic.h>
 
 enum { RUNS_MAX = 64 };
+#ifdef __SANITIZE_THREAD__
+enum { ROUNDS = 60 };
+#else
+enum { ROUNDS = 400 };
+#endif
 
 struct world {
     struct os *os;
@@ -107,7 +114,7 @@ static void test_random_operations(void **state)
 {
     struct world w;
     start(&w, "random_operations", 1);
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < ROUNDS; i++) {
         uint64_t n = rng_below(&w.r, 4) ? rng_below(&w.r, 30) : rng_below(&w.r, 600);
         for (uint64_t j = 0; j < n; j++) put_random(&w);
         if (rng_below(&w.r, 4)) step(&w);
@@ -260,6 +267,114 @@ static void test_alternating_put_and_read(void **state)
     stop(&w);
 }
 
+/* ---- one writer, one background worker, two readers ---- */
+
+struct stage {
+    struct os *os;
+    struct index *ix;
+    atomic_uint_fast64_t stepped;
+    atomic_bool done;
+};
+
+enum { STAGE_STEPS = 4000, STAGE_FLUSHES = 9, STAGE_STEPS_MAX = 5000000 };
+
+static void stage_put(struct index *ix, const char *key, uint64_t v)
+{
+    uint8_t b[8];
+    put_u64(b, v);
+    index_put(ix, slice_str(key), slice_of(b, 8), 0);
+}
+
+/* Step i: left = right = i, and a version of key i % 500 with seq i. Goes on until the worker has merged twice. */
+static void stage_writer(void *arg)
+{
+    struct stage *st = arg;
+    struct buf key = {0};
+    struct index_stats now = {0};
+    for (uint64_t i = 1; i <= STAGE_STEPS || (now.flushes < STAGE_FLUSHES && i < STAGE_STEPS_MAX); i++) {
+        if (i % 64 == 0) index_get_stats(st->ix, &now);
+        stage_put(st->ix, "left", i);
+        size_t filter_n = version_key(&key, i % 500, i);
+        index_put(st->ix, buf_slice(&key), slice_of(&i, 8), filter_n);
+        stage_put(st->ix, "right", i);
+        index_step(st->ix, i);
+        atomic_store(&st->stepped, i);
+    }
+    buf_fini(&key);
+    atomic_store(&st->done, true);
+}
+
+static void stage_worker(void *arg)
+{
+    struct stage *st = arg;
+    struct run_id runs[RUNS_MAX];
+    uint64_t covers;
+    bool last;
+    do {
+        last = atomic_load(&st->done);
+        int rc = index_wants_flush(st->ix) || last ? index_flush(st->ix) : E_AGAIN;
+        ASSERT(rc == E_OK || rc == E_AGAIN);
+        rc = index_merge(st->ix, NULL, NULL);
+        ASSERT(rc == E_OK || rc == E_AGAIN);
+        index_runs(st->ix, runs, RUNS_MAX, &covers);
+        index_retire(st->ix);
+    } while (!last);
+}
+
+static uint64_t number_of(struct index_snap *s, const char *key)
+{
+    struct buf v = {0};
+    int rc = index_get(s, slice_str(key), &v);
+    uint64_t n = rc == E_OK ? get_u64(v.p) : 0;
+    ASSERT(rc == E_OK || rc == E_NOTFOUND);
+    buf_fini(&v);
+    return n;
+}
+
+static void stage_reader(void *arg)
+{
+    struct stage *st = arg;
+    struct buf key = {0}, found = {0}, value = {0};
+    struct rng r = {77};
+    while (!atomic_load(&st->done)) {
+        uint64_t known = atomic_load(&st->stepped);
+        struct index_snap *s = NULL;
+        int rc = index_snapshot(st->ix, INDEX_ALL, &s);
+        ASSERT(rc == E_OK);
+        uint64_t left = number_of(s, "left");
+        ASSERT(left >= known && left == number_of(s, "right"));
+        uint64_t id = rng_below(&r, 500);
+        size_t filter_n = version_key(&key, id, left);
+        rc = index_first(s, buf_slice(&key), filter_n, &found, &value);
+        uint64_t newest = left - (left + 500 - id) % 500; /* the last step up to `left` that wrote this key */
+        ASSERT(left < id || id == 0 ? true : rc == E_OK && get_u64(value.p) == newest);
+        index_snap_close(&s);
+        rc = index_first_now(st->ix, INDEX_RUNS_ONLY, buf_slice(&key), filter_n, &found, &value);
+        ASSERT(rc == E_NOTFOUND || get_u64(value.p) % 500 == id);
+    }
+    buf_fini(&key);
+    buf_fini(&found);
+    buf_fini(&value);
+}
+
+static void test_threads(void **state)
+{
+    struct stage st = {.os = os_memory_new()};
+    struct index_options o = {.os = st.os, .dir = "/db", .buffer_bytes = 200000};
+    assert_int_equal(index_open(&o, &st.ix), E_OK);
+    void (*const fn[])(void *) = {stage_writer, stage_worker, stage_reader, stage_reader};
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(thread_start(&t[i], "stage", fn[i], &st), E_OK);
+    for (int i = 0; i < 4; i++) thread_join(t[i]);
+    struct index_stats stats;
+    index_get_stats(st.ix, &stats);
+    print_message("%llu flushes, %llu merges\n", (unsigned long long)stats.flushes, (unsigned long long)stats.merges);
+    assert_true(stats.flushes >= STAGE_FLUSHES && stats.merges > 0);
+    assert_int_equal(index_flushed_covers(st.ix), atomic_load(&st.stepped));
+    index_close(&st.ix);
+    os_free(&st.os);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_unlisted_runs_are_removed),
         cmocka_unit_test(test_missing_and_wrong_runs_are_refused),
         cmocka_unit_test(test_alternating_put_and_read),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
