@@ -121,10 +121,9 @@ static bool wants_before(struct fold *f, const struct node *n, bool indexed)
     struct lineage_book *book = &f->lineage[n->lineage];
     bool live = node_is_live(n);
     if (n->prev == 0) return false;
-    if (live && (n->flags & NODE_RETYPED)) return true;
+    if (indexed || (live && (n->flags & NODE_RETYPED))) return true;
     /* With no document and no expiry in the lineage nothing but the count of keys can depend on what ends here. */
-    if (!live) return book_get(&book->docs) > 0 || book_get(&book->expiring) > 0 || indexed;
-    return indexed && n->type == TYPE_DOCUMENT;
+    return !live && (book_get(&book->docs) > 0 || book_get(&book->expiring) > 0);
 }
 
 /* Counts of the lineage and of the collection, and the C range. */
@@ -158,7 +157,9 @@ static int fold_key(struct fold *f, const struct node *n, size_t bytes)
 {
     struct before b = {0};
     bool live = node_is_live(n);
-    bool indexed = (!live || n->type == TYPE_DOCUMENT || (n->flags & NODE_RETYPED)) && sorted_covers(f, n->lineage, n->key);
+    /* What is created may stand in for a document that a flush took: its entries are closed now. */
+    bool changes = !live || n->type == TYPE_DOCUMENT || (n->flags & NODE_RETYPED) || is_created(f, n);
+    bool indexed = changes && sorted_covers(f, n->lineage, n->key);
     if (wants_before(f, n, indexed)) {
         int rc = before_load(f, n, &b);
         if (rc) return rc;

@@ -2,7 +2,7 @@
  *
  * Entries are intervals (ranges.h: I live, J closed): document `key` had this sort key at points [from, to). A version whose value sorts as the one before
  * changes nothing. A flush closes nothing by itself: a live entry from at or below it does not hold any more, and is closed for good
- * when its document comes back.
+ * when its key comes back.
  *
  * A new definition is built beside traffic, documents in key order, a slice at a time. `position` is the last key done: documents up to it are kept by the
  * fold, documents behind it are left to the build, which reads their whole history when their turn comes. The position is saved with the
