@@ -1,0 +1,25 @@
+/* From a parsed request to a reply: look-up, checks, locks, running, counting, and the gate that keeps a reply until the log is safe. */
+#ifndef VARVE_SERVER_DISPATCH_H
+#define VARVE_SERVER_DISPATCH_H
+
+#include "server/client.h"
+#include "server/command_table.h"
+
+enum dispatch_result { DISPATCH_DONE, DISPATCH_HELD }; /* HELD: not run, CLIENT PAUSE is in force; run it again later */
+
+/* `e` is what command_find said for argv[0] (NULL: unknown). */
+enum dispatch_result dispatch(struct client *c, const struct command_entry *e, const slice *argv, int argc);
+/* Finds the entry that runs: a sub-command when e is a container. NULL after writing the standard error to *error (no code of its own: "ERR …"). */
+const struct command_entry *dispatch_resolve(const struct command_entry *e, const slice *argv, int argc, struct buf *error);
+/* Runs the command's function inside EXEC: locks and batch are the caller's. */
+void dispatch_inner(struct client *c, struct call *call, const struct command_entry *e);
+/* Books what a command wrote: the gate of this turn. */
+void dispatch_wrote(struct client *c, const struct ks_ctx *ks);
+/* Books a reply that begins at `before`: it is gated when it has to be, dropped when the client wants none. */
+void dispatch_replied(struct client *c, const struct command_entry *e, size_t before);
+/* Every reply of the client that the failed log held back becomes an error. */
+void dispatch_fail_replies(struct client *c);
+/* Prepares a call of this client: time, database, user. */
+void dispatch_prepare(struct client *c, struct call *call, const slice *argv, int argc);
+
+#endif
