@@ -13,6 +13,8 @@
 #include "engine/compact_plan.h"
 #include "engine/own.h"
 
+#include "base/mem.h"
+
 #include <time.h>
 
 #define FORGET_SLICE 256
@@ -139,12 +141,15 @@ static int forget(struct compaction *c)
             rc = E_CANCELLED;
             break;
         }
+        /* Not between a checkpoint's books and its runs: the books would count what the runs no longer hold. */
+        mutex_lock(&own->checkpoint_lock);
         indexer_lock(e);
         rc = atomic_load(&own->index_failure);
         if (rc == E_OK) rc = fold_forget(e->fold, is_forgotten, &c->plan, &resume, FORGET_SLICE);
         if (rc == E_OK || rc == E_END) index_step(e->index, atomic_load(&own->indexed_seq));
         if (rc == E_END) own->forget_due = false;
         indexer_unlock(e);
+        mutex_unlock(&own->checkpoint_lock);
     }
     buf_fini(&resume);
     return rc == E_END ? worker_checkpoint(e, false) : rc;
@@ -180,11 +185,31 @@ static void fill_status(struct compaction *c, bool running, int result)
     mutex_unlock(&own->status_lock);
 }
 
+/* Ends the tail when the last group has it, which may have grown since the plan was made. */
+static int end_tail(struct compaction *c)
+{
+    struct compact_group *last = &c->plan.groups[c->plan.n_groups - 1];
+    struct seg_info *info = NULL;
+    size_t room = 0, n = 16;
+    if (!last->with_tail) return E_OK;
+    int rc = seglog_roll(c->e->log);
+    while (rc == E_OK && n > room) {
+        room = n + 16;
+        info = mem_realloc(info, room * sizeof(*info));
+        n = seglog_segments(c->e->log, info, room);
+    }
+    for (size_t i = 0; rc == E_OK && i < n; i++)
+        if (info[i].id.first_seq <= last->last_seq) last->last_seq = info[i].last_seq > last->last_seq ? info[i].last_seq : last->last_seq;
+    mem_free(info);
+    return rc;
+}
+
 static int carry_out(struct compaction *c)
 {
     struct engine *e = c->e;
-    int rc = E_OK;
+    ASSERT(c->plan.n_groups > 0);
     promise(e, c->plan.horizon);
+    int rc = end_tail(c);
     for (size_t i = 0; rc == E_OK && i < c->plan.n_groups; i++) {
         rc = cancelled(c) ? E_CANCELLED : rewrite_group(c, &c->plan.groups[i]);
         if (rc == E_OK && !e->own->opt.no_threads && worker_checkpoint_due(e)) rc = worker_checkpoint(e, false);
@@ -202,7 +227,6 @@ static int compact(struct engine *e, const struct compact_options *o)
     if (rc == E_OK && !o->dry_run && own->forget_due) rc = finish_forgetting(e);
     if (rc == E_OK && !o->dry_run) rc = worker_checkpoint(e, false);
     if (rc == E_OK) rc = compact_plan_make(e, o, o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e), cancelled, &c, &c.plan);
-    if (rc == E_OK && !o->dry_run && c.plan.n_groups && c.plan.groups[c.plan.n_groups - 1].with_tail) rc = seglog_roll(e->log);
     fill_status(&c, true, E_OK);
     if (rc == E_OK && !o->dry_run && c.plan.n_groups) rc = carry_out(&c);
     fill_status(&c, false, rc);

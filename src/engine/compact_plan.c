@@ -343,19 +343,13 @@ static void list_segments(struct plan_work *w)
     ASSERT(n > 0 || w->p->base == 0);
 }
 
-/* Can the segment take part? All of it must lie at or below base. */
-static bool usable(const struct plan_work *w, size_t i)
-{
-    return w->segments[i].last_seq <= w->p->base && w->segments[i].last_seq >= w->segments[i].id.first_seq;
-}
-
 static uint64_t bytes_left(const struct plan_work *w, size_t i)
 {
     uint64_t bytes = w->segments[i].bytes, gone = w->seg_drop_bytes[i];
     return bytes > gone ? bytes - gone : 0;
 }
 
-/* Worth joining to a neighbour: something goes from it, or it is a small rest of an earlier compaction. */
+/* Worth joining to a neighbour: something goes from it, or it is a small rest of an earlier compaction. Nodes above base are copied along. */
 static bool joins(const struct plan_work *w, size_t i, uint64_t segment_bytes)
 {
     return w->seg_drops[i] || (w->segments[i].sealed && w->segments[i].id.compacted && w->segments[i].bytes < segment_bytes / 2);
@@ -369,7 +363,7 @@ static void group_segments(struct plan_work *w, uint64_t segment_bytes)
         struct compact_group g = {.first_seq = w->segments[i].id.first_seq};
         uint64_t left = 0;
         size_t at = i;
-        while (at < w->n_segments && usable(w, at) && joins(w, at, segment_bytes) && (at == i || left + bytes_left(w, at) <= segment_bytes)) {
+        while (at < w->n_segments && joins(w, at, segment_bytes) && (at == i || left + bytes_left(w, at) <= segment_bytes)) {
             left += bytes_left(w, at);
             g.last_seq = w->segments[at].last_seq;
             g.nodes += w->segments[at].nodes;

@@ -1,0 +1,200 @@
+/* Compaction end to end: what stays is all there, what went answers PRUNED, proofs go on, dry runs tell the truth. */
+#include "unit/engine/engine_world.h"
+
+#include "base/thread.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+#define TEXT "a payload of some length, so that there is something to win, and segments fill up after a few hundred"
+
+static void fill(struct world *w, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds * WORLD_KEYS; i++) world_put(w, i % WORLD_KEYS, TEXT);
+    assert_int_equal(engine_write_out(w->e, 0), E_OK);
+    if (w->o.no_threads) assert_int_equal(engine_turn(w->e), E_OK);
+}
+
+static void check_all(struct world *w, uint64_t dropped_upto)
+{
+    for (unsigned k = 0; k < WORLD_KEYS; k++) {
+        world_expect(w, k, UINT64_MAX, TEXT, 0);
+        if (dropped_upto) world_expect(w, k, k + 1, NULL, E_PRUNED);
+    }
+}
+
+static void count_bad(void *ctx, uint64_t seq, const char *why)
+{
+    (void)ctx;
+    print_error("seq %llu: %s\n", (unsigned long long)seq, why);
+}
+
+static void keeps_newest_only(void **state)
+{
+    struct world w = {0};
+    struct compact_stats dry, real, status;
+    uint8_t before[HASH_BYTES], after[HASH_BYTES];
+    world_start(&w);
+    fill(&w, 40);
+    uint64_t nodes = 40 * WORLD_KEYS;
+    assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    assert_int_equal(engine_root(w.e, nodes, before), E_OK);
+    struct compact_options o = {.keep_versions = 1, .dry_run = true};
+    assert_int_equal(engine_compact(w.e, &o, &dry), E_OK);
+    assert_int_equal(dry.dropped, nodes - WORLD_KEYS);
+    check_all(&w, 0);
+    world_expect(&w, 5, 6, TEXT, 0); /* a dry run drops nothing */
+    o.dry_run = false;
+    assert_int_equal(engine_compact(w.e, &o, &real), E_OK);
+    assert_int_equal(real.dropped, dry.dropped);
+    assert_int_equal(real.live, dry.live);
+    assert_int_equal(real.bytes_before, dry.bytes_before);
+    assert_int_equal(real.bytes_after, dry.bytes_after);
+    assert_int_equal(real.segments, dry.segments);
+    engine_compact_status(w.e, &status);
+    assert_false(status.running);
+    assert_int_equal(status.result, E_OK);
+    struct engine_stats s;
+    engine_get_stats(w.e, &s);
+    assert_int_equal(s.bytes_log, real.bytes_after);
+    for (int round = 0; round < 2; round++) {
+        check_all(&w, nodes - WORLD_KEYS);
+        struct verify_found f = {0};
+        uint64_t next;
+        assert_int_equal(engine_root(w.e, nodes, after), E_OK);
+        assert_memory_equal(before, after, HASH_BYTES);
+        assert_int_equal(engine_hash(w.e, 3, after), E_OK); /* leaves outlive their nodes */
+        assert_int_equal(engine_verify_slice(w.e, 1, UINT64_MAX, UINT64_MAX, count_bad, NULL, &f, &next), E_OK);
+        assert_int_equal(f.bad, 0);
+        assert_int_equal(f.checked, WORLD_KEYS);
+        world_reopen(&w);
+    }
+    assert_int_equal(world_put(&w, 0, "next"), nodes + 1);
+    world_stop(&w);
+}
+
+static void second_run_finds_nothing(void **state)
+{
+    struct world w = {0};
+    struct compact_stats s;
+    struct compact_options o = {.keep_versions = 2};
+    world_start(&w);
+    fill(&w, 30);
+    assert_int_equal(engine_compact(w.e, &o, &s), E_OK);
+    assert_true(s.dropped > 0);
+    assert_int_equal(engine_compact(w.e, &o, &s), E_OK);
+    assert_int_equal(s.dropped, 0);
+    assert_int_equal(s.live, 2 * WORLD_KEYS);
+    fill(&w, 3);
+    assert_int_equal(engine_compact(w.e, &o, &s), E_OK);
+    assert_int_equal(s.dropped, 3 * WORLD_KEYS);
+    check_all(&w, 0);
+    world_stop(&w);
+}
+
+static void deleted_keys_answer_pruned(void **state)
+{
+    struct world w = {0};
+    struct compact_stats s;
+    world_start(&w);
+    world_put(&w, 1, "gone soon");  /* 1 */
+    world_put(&w, 2, "stays");      /* 2 */
+    world_delete(&w, 1);            /* 3 */
+    assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+    assert_int_equal(s.dropped, 2);
+    assert_int_equal(engine_horizon(w.e), 3);
+    for (int round = 0; round < 2; round++) {
+        world_expect(&w, 1, 1, NULL, E_PRUNED);
+        world_expect(&w, 1, 3, NULL, E_NOTFOUND);
+        world_expect(&w, 2, 2, "stays", 0);
+        world_reopen(&w);
+    }
+    world_put(&w, 1, "back"); /* continues a key whose tombstone is gone */
+    assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    world_expect(&w, 1, UINT64_MAX, "back", 0);
+    world_reopen(&w);
+    world_expect(&w, 1, UINT64_MAX, "back", 0);
+    world_stop(&w);
+}
+
+static atomic_bool stop_writing;
+static void write_on(void *ctx)
+{
+    struct world *w = ctx;
+    while (!atomic_load(&stop_writing)) {
+        for (unsigned i = 0; i < 64; i++) world_put(w, i % WORLD_KEYS, TEXT);
+        assert_int_equal(engine_write_out(w->e, 0), E_OK);
+        sched_yield();
+    }
+}
+
+static void beside_traffic(void **state)
+{
+    struct world w = {.o = {.segment_bytes = 64 << 10, .checkpoint_bytes = 256 << 10}};
+    pthread_t t;
+    struct compact_stats s;
+    log_set_level(LOG_NOTHING);
+    w.os = os_memory_new();
+    world_open(&w);
+    fill(&w, 40);
+    assert_int_equal(thread_start(&t, "writer", write_on, &w), E_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 3}, &s), E_OK);
+        assert_int_equal(engine_compact_start(w.e, &(struct compact_options){.keep_versions = 2}), E_OK);
+        do {
+            engine_compact_status(w.e, &s);
+            sched_yield();
+        } while (s.running);
+        assert_int_equal(s.result, E_OK);
+    }
+    atomic_store(&stop_writing, true);
+    thread_join(t);
+    assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    check_all(&w, 1);
+    world_reopen(&w);
+    assert_int_equal(w.rep.folded_nodes, 0);
+    check_all(&w, 1);
+    struct verify_found f = {0};
+    uint64_t next;
+    assert_int_equal(engine_verify_slice(w.e, 1, UINT64_MAX, UINT64_MAX, count_bad, NULL, &f, &next), E_OK);
+    assert_int_equal(f.bad, 0);
+    world_stop(&w);
+}
+
+static void cancelled_and_throttled(void **state)
+{
+    struct world w = {.o = {.segment_bytes = 64 << 10}};
+    struct compact_stats s;
+    log_set_level(LOG_NOTHING);
+    w.os = os_memory_new();
+    world_open(&w);
+    fill(&w, 100);
+    engine_set_throttle(w.e, 20000); /* would take half a minute */
+    assert_int_equal(engine_compact_start(w.e, &(struct compact_options){.keep_versions = 1}), E_OK);
+    assert_int_equal(engine_compact_start(w.e, &(struct compact_options){.keep_versions = 1}), E_BUSY);
+    do engine_compact_status(w.e, &s);
+    while (s.running && s.done == 0);
+    engine_compact_cancel(w.e);
+    do {
+        engine_compact_status(w.e, &s);
+        sched_yield();
+    } while (s.running);
+    assert_int_equal(s.result, E_CANCELLED);
+    check_all(&w, 0);
+    engine_set_throttle(w.e, 0);
+    assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+    check_all(&w, 1);
+    world_stop(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_newest_only),
+        cmocka_unit_test(second_run_finds_nothing),
+        cmocka_unit_test(deleted_keys_answer_pruned),
+        cmocka_unit_test(beside_traffic),
+        cmocka_unit_test(cancelled_and_throttled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
