@@ -138,7 +138,8 @@ void ks_drop_cache(struct ks_ctx *c)
     struct engine_marks marks;
     ASSERT(c->batch == NULL);
     ASSERT(!ks_many(ks) || c->entered == 1 + KS_EXCLUSIVE);
-    (void)engine_checkpoint(ks->engine); /* when it fails, look-ups ask the whole index instead of the runs */
+    int rc = engine_checkpoint(ks->engine);
+    (void)rc; /* when it fails, look-ups ask the whole index instead of the runs */
     engine_get_marks(ks->engine, &marks);
     ks_forget(ks, marks.last_seq);
     drop_tables(ks);
