@@ -20,7 +20,7 @@ ALLOC_release := -ljemalloc
 FLAGS  = $(STD) $(WARN) $(OPT_$(MODE)) -Isrc -I. $(CFLAGS)
 LINK   = $(SAN_$(MODE)) -pthread -rdynamic $(LDFLAGS)
 BASE_LIBS = -lb2 -lcrypto $(ALLOC_$(MODE)) -lm
-ALL_LIBS  = -lev -lcjson_utils -lcjson -lssl $(BASE_LIBS) -ldl
+ALL_LIBS  = -lev -lcjson -lssl $(BASE_LIBS) -ldl
 
 # ---- sources: a layer is a folder ----
 src = $(wildcard src/$(1)/*.c)
