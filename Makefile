@@ -20,7 +20,7 @@ ALLOC_release := -ljemalloc
 FLAGS  = $(STD) $(WARN) $(OPT_$(MODE)) -Isrc -I. $(CFLAGS)
 LINK   = $(SAN_$(MODE)) -pthread -rdynamic $(LDFLAGS)
 BASE_LIBS = -lb2 -lcrypto $(ALLOC_$(MODE)) -lm
-ALL_LIBS  = -lev -lcjson -lssl $(BASE_LIBS) -ldl
+ALL_LIBS  = -lev $(BASE_LIBS) -ldl
 
 # ---- sources: a layer is a folder ----
 src = $(wildcard src/$(1)/*.c)
@@ -76,7 +76,7 @@ UNIT := $(foreach l,$(LAYERS) modules,$(call unit_bins,$(l)))
 define unit_rules
 $(O)/tests/unit/$(1)/%: tests/unit/$(1)/%.c $$(CHAIN_$(1)) $$(SUPPORT)
 	@mkdir -p $$(@D)
-	@$$(CC) $$(FLAGS) -Itests -MMD -MP $$< $$(SUPPORT) $$(LINK) $$(WHOLE) $$(CHAIN_$(1)) $$(UNWHOLE) -lcmocka $$(if $$(filter server modules keyspace,$(1)),$$(ALL_LIBS),-lcjson $$(BASE_LIBS)) -o $$@ && echo "  ld $$@"
+	@$$(CC) $$(FLAGS) -Itests -MMD -MP $$< $$(SUPPORT) $$(LINK) $$(WHOLE) $$(CHAIN_$(1)) $$(UNWHOLE) -lcmocka $$(if $$(filter server modules keyspace,$(1)),-lcjson $$(ALL_LIBS),-lcjson $$(BASE_LIBS)) -o $$@ && echo "  ld $$@"
 .PHONY: unit-$(1)
 unit-$(1): $$(call unit_bins,$(1))
 	@tests/support/run-unit $$^
