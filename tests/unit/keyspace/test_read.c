@@ -1,0 +1,158 @@
+#include "unit/keyspace/keyspace_fixture.h"
+
+static void test_a_read_tells_all_about_the_head(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    struct receipt r;
+    uint64_t until = f->c.now_ms + 5000;
+    struct ks_write w = {.expiry = KS_EXPIRY_SET, .expire_ms = until, .receipt = &r, .flags = NODE_ENC_RAW};
+    put(f, "k", "old");
+    assert_int_equal(ks_put(&f->c, S("k"), TYPE_STRING, S("new"), &w), E_OK);
+    assert_int_equal(ks_get(&f->c, S("k"), &v), E_OK);
+    assert_int_equal(v.type, TYPE_STRING);
+    assert_int_equal(v.flags, NODE_ENC_RAW);
+    assert_int_equal(v.seq, r.seq);
+    assert_int_equal(v.ver, 2);
+    assert_int_equal(v.expire_ms, until);
+    assert_null(v.hash);
+    ks_drop_cache(&f->c);
+    assert_int_equal(ks_stat(&f->c, S("k"), true, &v), E_OK);
+    assert_int_equal(v.ver, 2);
+    assert_int_equal(v.flags, NODE_ENC_RAW);
+    assert_int_equal(v.expire_ms, until);
+    assert_value(f, "k", "new");
+}
+
+static void test_a_document_has_its_hash_hot_and_cold(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    struct receipt r;
+    uint8_t hash[HASH_BYTES];
+    struct ks_write w = {.receipt = &r};
+    assert_int_equal(ks_put(&f->c, S("user:1"), TYPE_DOCUMENT, S("{}"), &w), E_OK);
+    assert_int_equal(ks_get(&f->c, S("user:1"), &v), E_OK);
+    assert_memory_equal(v.hash, r.hash, HASH_BYTES);
+    ks_drop_cache(&f->c);
+    assert_int_equal(ks_get(&f->c, S("user:1"), &v), E_OK);
+    assert_memory_equal(v.hash, r.hash, HASH_BYTES);
+    assert_int_equal(engine_catch_up(f->e, 0), E_OK);
+    assert_int_equal(engine_hash(f->e, r.seq, hash), E_OK);
+    assert_memory_equal(hash, r.hash, HASH_BYTES);
+}
+
+static void test_reading_an_expired_key_logs_its_removal_once(void **state)
+{
+    struct fixture *f = *state;
+    put_until(f, "k", "v", f->c.now_ms + 10);
+    uint64_t before = f->c.last_seq;
+    assert_value(f, "k", "v");
+    f->c.now_ms += 10;
+    assert_absent(f, "k");
+    assert_int_equal(f->c.last_seq, before + 1);
+    assert_absent(f, "k");
+    assert_int_equal(f->c.last_seq, before + 1);
+    assert_int_equal(newest(f, "k").op, NODE_EXPIRE);
+    assert_int_equal(ks_count(&f->c, 0, NULL), 0);
+    assert_counts_agree(f);
+}
+
+static void test_usage_knows_idle_time_and_frequency(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_usage u;
+    struct ks_value v;
+    ks_set_lfu(f->ks, true);
+    put(f, "k", "v");
+    f->c.now_ms += 5000;
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_true(u.idle_ms >= 4000 && u.idle_ms <= 6000);
+    assert_true(u.loaded && u.bytes > 40);
+    assert_int_equal(ks_stat(&f->c, S("k"), true, &v), E_OK);
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_true(u.idle_ms >= 4000); /* a peek is no access */
+    for (int i = 0; i < 1000; i++) assert_value(f, "k", "v");
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_int_equal(u.idle_ms, 0);
+    assert_true(u.freq > 6);
+    uint8_t high = u.freq;
+    f->c.now_ms += 3 * 60000;
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_int_equal(u.freq, high - 3);
+    assert_int_equal(ks_usage(&f->c, S("none"), &u), E_NOTFOUND);
+}
+
+static uint64_t stamp(struct fixture *f, uint16_t db, const char *key)
+{
+    uint64_t s;
+    assert_int_equal(ks_watch(&f->c, db, S(key), &s), E_OK);
+    return s;
+}
+
+static void test_a_watch_sees_every_kind_of_change(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t none = stamp(f, 0, "k");
+    put(f, "k", "1");
+    uint64_t one = stamp(f, 0, "k");
+    assert_true(one != none && one == stamp(f, 0, "k"));
+    put(f, "k", "1");
+    uint64_t two = stamp(f, 0, "k");
+    assert_true(two != one);
+    assert_int_equal(ks_delete(&f->c, S("k"), NULL), E_OK);
+    uint64_t gone = stamp(f, 0, "k");
+    assert_true(gone != two && gone != none); /* made and deleted since */
+    put(f, "k", "2");
+    uint64_t three = stamp(f, 0, "k");
+    assert_int_equal(ks_flush(&f->c, 0), E_OK);
+    assert_true(stamp(f, 0, "k") != three);
+    put(f, "k", "3");
+    uint64_t four = stamp(f, 0, "k");
+    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
+    assert_true(stamp(f, 0, "k") != four);
+    assert_int_equal(stamp(f, 1, "k"), four);
+}
+
+static void test_a_stale_key_is_like_one_that_never_was(void **state)
+{
+    struct fixture *f = *state;
+    put_until(f, "k", "v", f->c.now_ms + 5);
+    uint64_t fresh = stamp(f, 0, "k");
+    f->c.now_ms += 5;
+    assert_true(fresh != stamp(f, 0, "k"));
+    assert_int_equal(stamp(f, 0, "k"), stamp(f, 1, "k"));
+    assert_absent(f, "k"); /* logs the removal */
+    assert_int_equal(stamp(f, 0, "k"), stamp(f, 1, "k"));
+}
+
+static void test_a_key_beyond_the_limit_is_absent_and_too_big_to_write(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    uint64_t s;
+    uint8_t *big = mem_zalloc(NODE_KEY_MAX + 1);
+    slice key = slice_of(big, NODE_KEY_MAX + 1);
+    assert_int_equal(ks_get(&f->c, key, &v), E_NOTFOUND);
+    assert_int_equal(ks_delete(&f->c, key, NULL), E_NOTFOUND);
+    assert_int_equal(ks_watch(&f->c, 0, key, &s), E_OK);
+    assert_int_equal(ks_put(&f->c, key, TYPE_STRING, S("v"), NULL), E_TOOBIG);
+    key.n--;
+    assert_int_equal(ks_put(&f->c, key, TYPE_STRING, S("v"), NULL), E_OK);
+    assert_int_equal(ks_get(&f->c, key, &v), E_OK);
+    mem_free(big);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_KEYSPACE(test_a_read_tells_all_about_the_head),
+        WITH_KEYSPACE(test_a_document_has_its_hash_hot_and_cold),
+        WITH_KEYSPACE(test_reading_an_expired_key_logs_its_removal_once),
+        WITH_KEYSPACE(test_usage_knows_idle_time_and_frequency),
+        WITH_KEYSPACE(test_a_watch_sees_every_kind_of_change),
+        WITH_KEYSPACE(test_a_stale_key_is_like_one_that_never_was),
+        WITH_KEYSPACE(test_a_key_beyond_the_limit_is_absent_and_too_big_to_write),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
