@@ -6,10 +6,10 @@
 
 #include "unit/engine/index_oracle.h"
 
+#include "base/logline.h"
 #include "engine/books.h"
 
 #define BED_LINEAGES 3
-#define BED_COVERS_ALL UINT64_MAX
 
 struct fact { /* one node; slices into its own bytes */
     struct node n;
@@ -55,6 +55,7 @@ static inline void bed_open_index(struct bed *b, const struct run_id *runs, size
 static inline struct bed *bed_new(void)
 {
     struct bed *b = mem_zalloc(sizeof *b);
+    log_set_level(LOG_NOTHING); /* damage is part of the tests */
     b->e.os = os_memory_new();
     assert_int_equal(os_mkdir(b->e.os, "/bed"), E_OK);
     b->e.seed = (struct hash_seed){{7, 9}};

@@ -1,0 +1,105 @@
+/* The books: saved and loaded, refused when damaged or ahead of the index, totals, and what merging may forget. */
+#include "unit/engine/foldbed.h"
+
+static void test_saved(void **state)
+{
+    struct rng r = rng_start("saved", 101);
+    struct bed *b = bed_new();
+    struct buf saved = {0}, again = {0};
+    struct fold *f = NULL;
+    for (int i = 0; i < 200; i++) random_write(b, &r, true);
+    bed_step(b);
+    fold_save(b->e.fold, &saved);
+    assert_int_equal(fold_open(&b->e, buf_slice(&saved), &f), E_OK);
+    fold_save(f, &again);
+    assert_true(slice_eq(buf_slice(&saved), buf_slice(&again)));
+    assert_int_equal(fold_newest_ms(f), fold_newest_ms(b->e.fold));
+    fold_close(&f);
+    for (size_t n = 1; n < saved.n; n++) {
+        assert_int_equal(fold_open(&b->e, slice_of(saved.p, n), &f), E_CORRUPT);
+        assert_null(f);
+    }
+    saved.p[0]++;
+    assert_int_equal(fold_open(&b->e, buf_slice(&saved), &f), E_VERSION);
+    saved.p[0]--;
+    bed_put(b, 0, "k", TYPE_STRING, "v"); /* folded, not stepped: the books are ahead */
+    buf_clear(&saved);
+    fold_save(b->e.fold, &saved);
+    assert_int_equal(fold_open(&b->e, buf_slice(&saved), &f), E_CORRUPT);
+    buf_fini(&saved), buf_fini(&again);
+    bed_free(b);
+}
+
+static void test_live_estimate(void **state)
+{
+    struct bed *b = bed_new();
+    struct fold_totals t;
+    char key[32], value[101];
+    memset(value, 'v', 100);
+    value[100] = 0;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(key, sizeof key, "k%d", i % 500);
+        bed_put(b, 0, key, TYPE_STRING, value);
+    }
+    bed_step(b);
+    fold_get_totals(b->e.fold, &t);
+    assert_int_equal(t.nodes, 5000);
+    assert_true(t.bytes_live > t.bytes_log / 11 && t.bytes_live < t.bytes_log / 9);
+    bed_free(b);
+}
+
+static void test_drop(void **state)
+{
+    struct bed *b = bed_new();
+    struct buf key = {0}, value = {0};
+    bed_put(b, 0, "k", TYPE_STRING, "v");
+    range_live(&key, 0, 0, 1, slice_str("k"));
+    range_live_value(&value, TYPE_STRING, false);
+    bed_step(b);
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    assert_false(fold_drop(NULL, buf_slice(&key), buf_slice(&value)));
+    bed_flush(b, 0);
+    bed_step(b);
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value))); /* a crash may take the flush back */
+    assert_int_equal(index_flush(b->e.index), E_OK);
+    assert_true(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    range_live(&key, 1, 0, 1, slice_str("k"));
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    uint64_t id = bed_define(b, 0, "a", "plan", NODE_PUT);
+    range_closed(&key, id, slice_str("s"), slice_str("a:1"), 4);
+    range_sorted_value(&value, 1, 9);
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    fold_set_horizon(b->e.fold, 8);
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    fold_set_horizon(b->e.fold, 9);
+    assert_true(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    range_version(&key, &b->e.seed, SPACE_KEY, 0, slice_str("k"), 1);
+    assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
+    buf_fini(&key), buf_fini(&value);
+    bed_free(b);
+}
+
+static void *use_probe(void *arg)
+{
+    buf_add_str(probe_buf(PROBE_KEY), "freed when the thread ends");
+    return NULL;
+}
+
+static void test_probes(void **state)
+{
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, use_probe, NULL), 0);
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_ptr_not_equal(probe_buf(PROBE_KEY), probe_buf(PROBE_VALUE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_live_estimate),
+        cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_probes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

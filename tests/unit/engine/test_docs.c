@@ -1,0 +1,62 @@
+/* Documents in key order at a point, against the model. */
+#include "unit/engine/foldbed.h"
+
+static int by_key(const void *a, const void *b) { return slice_cmp(*(const slice *)a, *(const slice *)b); }
+
+static void check(struct bed *b, uint16_t lineage, slice prefix, slice after, uint64_t at)
+{
+    slice want[BED_KEYS], key;
+    size_t n = 0;
+    struct doc_cursor *c = NULL;
+    for (size_t i = 0; i < BED_KEYS; i++) {
+        slice k = slice_str(bed_keys[i]);
+        const struct node *live = model_live(b, SPACE_KEY, lineage, k, at);
+        if (!live || live->type != TYPE_DOCUMENT || !slice_starts(k, prefix) || (after.n && slice_cmp(k, after) <= 0)) continue;
+        want[n++] = k;
+    }
+    qsort(want, n, sizeof want[0], by_key);
+    assert_int_equal(engine_docs(&b->e, lineage, prefix, after, at, &c), E_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(doc_cursor_next(c, &key), E_OK);
+        assert_true(slice_eq(key, want[i]));
+    }
+    assert_int_equal(doc_cursor_next(c, &key), E_END);
+    assert_int_equal(doc_cursor_next(c, &key), E_END);
+    doc_cursor_close(&c);
+    assert_null(c);
+}
+
+static void test_random(void **state)
+{
+    struct rng r = rng_start("docs", 71);
+    const char *const prefixes[] = {"", "a", "a:", "a!:", "b:", "zz", "a:1"};
+    for (int round = 0; round < 4; round++) {
+        struct bed *b = bed_new();
+        random_history(b, &r, 600);
+        for (int i = 0; i < 500; i++) {
+            slice after = rng_below(&r, 2) ? (slice){0} : slice_str(bed_keys[rng_below(&r, BED_KEYS)]);
+            check(b, (uint16_t)rng_below(&r, BED_LINEAGES), slice_str(prefixes[rng_below(&r, 7)]), after, random_point(b, &r));
+        }
+        bed_free(b);
+    }
+}
+
+/* A key that comes and goes many times is passed by seeks. */
+static void test_restless(void **state)
+{
+    struct bed *b = bed_new();
+    for (int i = 0; i < 50; i++) {
+        bed_put(b, 0, "a:1", TYPE_DOCUMENT, "1");
+        bed_delete(b, 0, "a:1");
+        bed_put(b, 0, "a:2", i % 2 ? TYPE_DOCUMENT : TYPE_STRING, "1");
+    }
+    bed_step(b);
+    for (uint64_t at = 0; at <= b->n; at++) check(b, 0, slice_str("a:"), (slice){0}, at);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_restless)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,95 @@
+/* Links in both directions at a point, against the model; positions; damage of a position. */
+#include "unit/engine/foldbed.h"
+
+struct edge {
+    struct buf mem;
+    slice from, rel, to;
+    uint64_t seq;
+};
+
+static enum link_direction sort_direction;
+static int by_order(const void *x, const void *y)
+{
+    const struct edge *a = x, *b = y;
+    int c = slice_cmp(a->rel, b->rel);
+    if (c) return c;
+    return sort_direction == LINK_OUT ? slice_cmp(a->to, b->to) : slice_cmp(a->from, b->from);
+}
+
+static size_t model_links(const struct bed *b, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, struct edge *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n && i < at; i++) {
+        const struct node *x = &b->fact[i].n;
+        struct edge e = {.seq = x->seq};
+        if (x->op > NODE_EXPIRE || x->space != SPACE_LINK || model_live(b, SPACE_LINK, lineage, x->key, at) != x) continue;
+        assert_int_equal(link_key_parse(x->key, &e.from, &e.rel, &e.to), E_OK);
+        if (!slice_eq(d == LINK_OUT ? e.from : e.to, key) || (rel.n && !slice_eq(rel, e.rel))) continue;
+        out[n++] = e;
+    }
+    sort_direction = d;
+    qsort(out, n, sizeof out[0], by_order);
+    return n;
+}
+
+static void check(struct bed *b, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at)
+{
+    struct edge want[64];
+    struct link have;
+    struct link_cursor *c = NULL;
+    size_t n = model_links(b, lineage, key, d, rel, at, want);
+    assert_int_equal(engine_links(&b->e, lineage, key, d, rel, at, (slice){0}, &c), E_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(link_cursor_next(c, &have), E_OK);
+        assert_true(slice_eq(have.from, want[i].from) && slice_eq(have.rel, want[i].rel) && slice_eq(have.to, want[i].to));
+        assert_int_equal(have.seq, want[i].seq);
+        if (i % 2 == 0) continue; /* go on from a position, with a new cursor */
+        struct buf position = {0};
+        buf_add_slice(&position, link_cursor_at(c));
+        link_cursor_close(&c);
+        assert_int_equal(engine_links(&b->e, lineage, key, d, rel, at, buf_slice(&position), &c), E_OK);
+        buf_fini(&position);
+    }
+    assert_int_equal(link_cursor_next(c, &have), E_END);
+    assert_int_equal(link_cursor_next(c, &have), E_END);
+    link_cursor_close(&c);
+    assert_null(c);
+}
+
+static void test_random(void **state)
+{
+    struct rng r = rng_start("links", 81);
+    for (int round = 0; round < 4; round++) {
+        struct bed *b = bed_new();
+        for (int i = 0; i < 300; i++) {
+            random_link(b, &r);
+            random_write(b, &r, false);
+        }
+        bed_step(b);
+        for (int i = 0; i < 600; i++)
+            check(b, (uint16_t)rng_below(&r, BED_LINEAGES), slice_str(bed_keys[rng_below(&r, 5)]), rng_below(&r, 2) ? LINK_OUT : LINK_IN,
+                  rng_below(&r, 2) ? slice_str(bed_rels[rng_below(&r, 2)]) : (slice){0}, random_point(b, &r));
+        bed_free(b);
+    }
+}
+
+static void test_many_versions(void **state)
+{
+    struct bed *b = bed_new();
+    for (int i = 0; i < 40; i++) {
+        bed_link(b, 0, "a", "r", "x", i % 3 == 2 ? NODE_DELETE : NODE_PUT);
+        bed_link(b, 0, "a", "r", "y", NODE_PUT);
+    }
+    bed_step(b);
+    for (uint64_t at = 0; at <= b->n; at++) check(b, 0, slice_str("a"), LINK_OUT, (slice){0}, at);
+    struct link_cursor *c = NULL;
+    assert_int_equal(engine_links(&b->e, 0, slice_str("a"), LINK_OUT, (slice){0}, 5, slice_str("nonsense"), &c), E_INVALID);
+    assert_null(c);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many_versions)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
