@@ -7,7 +7,7 @@
  * chunk; chunks are merged lazily (equal sizes) so that their number stays logarithmic. Everything a reader touches is immutable, so
  * snapshots cost a few reference counts.
  *
- * Run file DIR/index/NNNNNNNN.run: header, data blocks (about 4 KiB; entries with shared-prefix compression and restart points; CRC-32C each),
+ * Run file DIR/index/NNNNNNNN.run: header, data blocks (about 2 KiB; entries with shared-prefix compression and restart points; CRC-32C each),
  * block index, filter (over the filter prefixes of entries, 10 bits each), footer with offsets, counts, smallest and largest key, level, covers, CRC. Blocks are verified
  * on first read and remembered as verified. A flipped byte is E_CORRUPT, never a missing key.
  *
@@ -33,12 +33,13 @@ struct run_id {
     uint64_t bytes, entries;
 };
 
-/* Says whether merging may forget an entry for good (a key range that is dead). Called from merge workers. */
+/* Says whether merging may forget an entry for good (a key range that is dead): older entries of the same key must be dead as well, for they
+ * show again. Not asked about tombstones. Called from merge workers. */
 typedef bool (*index_drop_fn)(void *ctx, slice key, slice value);
 
 struct index_options {
     struct os *os;
-    const char *dir;
+    const char *dir;               /* the store's: the run files are in DIR/index, which is made if missing */
     size_t buffer_bytes;           /* frozen + active chunks above this make index_wants_flush true (default 64 MiB) */
     const struct run_id *runs;     /* from the manifest */
     size_t n_runs;
@@ -64,7 +65,8 @@ bool index_wants_flush(const struct index *ix);
  * (index_runs) and then index_retire() called, which deletes run files that merging replaced. E_AGAIN: nothing to flush. */
 int index_flush(struct index *ix) MUST_CHECK;
 /* Does one merge if one is due (level 0 has 4 runs, or a level is over 10x the one above): reads, writes and syncs new runs and swaps them in.
- * E_AGAIN when nothing is due. Old run files stay until index_retire. Throttling: sleep_us is asked for between blocks (NULL = none). */
+ * E_AGAIN when nothing is due. Old run files stay until index_retire. `cancelled` (may be NULL) is
+ * asked every 64 entries read, with no lock held: it may sleep, and it may flush and write a manifest. True: E_CANCELLED, nothing changed. */
 int index_merge(struct index *ix, bool (*cancelled)(void *ctx), void *ctx) MUST_CHECK;
 /* Merges everything into one level, applying drop(): used after compaction. */
 int index_merge_all(struct index *ix, bool (*cancelled)(void *ctx), void *ctx) MUST_CHECK;
@@ -80,7 +82,7 @@ enum index_scope {
 };
 int index_snapshot(struct index *ix, enum index_scope scope, struct index_snap **out) MUST_CHECK;
 void index_snap_close(struct index_snap **s);
-/* Exact key. E_NOTFOUND. */
+/* Exact key. E_NOTFOUND. Here and below the bufs may be NULL, are replaced on success and untouched otherwise. */
 int index_get(struct index_snap *s, slice key, struct buf *value) MUST_CHECK;
 /* The smallest entry >= key that still begins with key's first prefix_n bytes, using the filters on that prefix
  * (prefix_n must be the filter_n of such entries). The look-up behind every "newest version at or before". E_NOTFOUND. */
@@ -95,6 +97,8 @@ int index_seek_last(struct index_iter *it) MUST_CHECK;               /* last ent
 int index_seek_before(struct index_iter *it, slice key) MUST_CHECK;  /* last entry < key; E_END */
 int index_next(struct index_iter *it) MUST_CHECK;                    /* E_END */
 int index_prev(struct index_iter *it) MUST_CHECK;                    /* E_END */
+/* A fresh iterator's first index_next gives the first entry, its first index_prev the last. After E_END or an error it stands nowhere and
+ * both give E_END until a seek. Errors are never an end: E_CORRUPT, E_IO. */
 slice index_key(const struct index_iter *it);   /* valid until the iterator moves */
 slice index_value(const struct index_iter *it);
 void index_iter_close(struct index_iter **it);

@@ -55,54 +55,67 @@ struct index_chunk *index_chunk_freeze(struct index_buffer *b, const struct buff
 struct lane {
     const struct ref *at, *end;
 };
+/* A lane as it stands in the tree, with the prefix of its entry: one comparison decides nearly always. UINT64_MAX when exhausted. */
+struct player {
+    uint64_t prefix, lane;
+};
 struct tournament {
     struct lane lane[INDEX_CHUNK_SOURCES_MAX];
-    uint16_t loser[INDEX_CHUNK_SOURCES_MAX]; /* [0] is the winner */
+    struct player loser[INDEX_CHUNK_SOURCES_MAX]; /* [0] is the winner */
     unsigned k;
 };
 
-static bool lane_beats(const struct tournament *t, unsigned a, unsigned b)
+/* Decides between equal prefixes. */
+static bool beats_in_full(const struct tournament *t, uint64_t a, uint64_t b)
 {
     const struct lane *x = &t->lane[a], *y = &t->lane[b];
     if (x->at == x->end) return false;
     if (y->at == y->end) return true;
-    if (x->at->prefix != y->at->prefix) return x->at->prefix < y->at->prefix;
     int c = ref_cmp(x->at, y->at);
     return c ? c < 0 : a < b;
 }
 
-static void replay(struct tournament *t, unsigned lane)
+static struct player enter(const struct tournament *t, uint64_t lane)
 {
-    unsigned winner = lane;
-    for (unsigned node = (lane + t->k) / 2; node > 0; node /= 2) {
-        if (lane_beats(t, t->loser[node], winner)) {
-            unsigned x = t->loser[node];
-            t->loser[node] = (uint16_t)winner;
-            winner = x;
-        }
-    }
-    t->loser[0] = (uint16_t)winner;
+    const struct lane *l = &t->lane[lane];
+    return (struct player){l->at == l->end ? UINT64_MAX : l->at->prefix, lane};
 }
 
-static unsigned play(struct tournament *t, unsigned node)
+/* The exchange is by masks: which of two lanes wins is a coin toss that no branch predictor can know. */
+static void replay(struct tournament *t, uint64_t lane)
 {
-    if (node >= t->k) return node - t->k;
-    unsigned a = play(t, 2 * node), b = play(t, 2 * node + 1);
-    bool first = lane_beats(t, a, b);
-    t->loser[node] = (uint16_t)(first ? b : a);
+    struct player w = enter(t, lane);
+    for (uint64_t node = (lane + t->k) / 2; node > 0; node /= 2) {
+        struct player n = t->loser[node];
+        uint64_t swap = n.prefix < w.prefix;
+        if (__builtin_expect(n.prefix == w.prefix, 0)) swap = beats_in_full(t, n.lane, w.lane);
+        uint64_t mask = -swap, p = (n.prefix ^ w.prefix) & mask, l = (n.lane ^ w.lane) & mask;
+        t->loser[node] = (struct player){n.prefix ^ p, n.lane ^ l};
+        w.prefix ^= p;
+        w.lane ^= l;
+    }
+    t->loser[0] = w;
+}
+
+static struct player play(struct tournament *t, unsigned node)
+{
+    if (node >= t->k) return enter(t, node - t->k);
+    struct player a = play(t, 2 * node), b = play(t, 2 * node + 1);
+    bool first = a.prefix != b.prefix ? a.prefix < b.prefix : beats_in_full(t, a.lane, b.lane);
+    t->loser[node] = first ? b : a;
     return first ? a : b;
 }
 
 static size_t merge_lanes(struct tournament *t, struct ref *out)
 {
-    t->loser[0] = (uint16_t)play(t, 1);
+    t->loser[0] = play(t, 1);
     size_t n = 0;
     for (;;) {
-        struct lane *w = &t->lane[t->loser[0]];
+        struct lane *w = &t->lane[t->loser[0].lane];
         if (w->at == w->end) return n;
         if (n == 0 || !same_key(&out[n - 1], w->at)) out[n++] = *w->at;
         w->at++;
-        replay(t, t->loser[0]);
+        replay(t, t->loser[0].lane);
     }
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 
-enum { LEVEL0_RUNS = 4, LEVEL_GROWTH = 10, PREFETCH_DISTANCE = 12 };
+enum { LEVEL0_RUNS = 4, LEVEL_GROWTH = 10, PREFETCH_DISTANCE = 12, ENTRIES_PER_TURN = 64 /* about a block */ };
 
 /* ---- flush ---- */
 
@@ -130,17 +130,16 @@ static bool plan_merge(const struct index *ix, const struct index_view *v, struc
 
 static int copy_entries(struct index *ix, struct index_merger *m, struct run_writer *w, bool bottom, bool (*cancelled)(void *ctx), void *ctx)
 {
-    uint64_t asked_at = 0;
+    uint64_t passed = 0;
     int rc = index_merger_seek(m, slice_of(NULL, 0));
     for (; rc == E_OK; rc = index_merger_step(m)) {
+        /* By what is read, not by what is written: a merge that forgets everything must be stoppable too. */
+        if (cancelled && ++passed % ENTRIES_PER_TURN == 0 && cancelled(ctx)) return E_CANCELLED;
         slice key = index_merger_key(m), value = index_merger_value(m);
         bool tombstone = index_merger_tombstone(m);
         if (tombstone ? bottom : ix->drop && ix->drop(ix->drop_ctx, key, value)) continue;
         rc = run_writer_add(w, key, value, index_merger_filter_n(m), tombstone);
         if (rc < 0) return rc;
-        if (!cancelled || run_writer_bytes(w) - asked_at < RUN_BLOCK_BYTES) continue;
-        asked_at = run_writer_bytes(w);
-        if (cancelled(ctx)) return E_CANCELLED;
     }
     return rc == E_END ? E_OK : rc;
 }

@@ -16,7 +16,7 @@
 #define RUN_VERSION 1u
 #define RUN_HEADER_BYTES 32u
 #define RUN_FOOTER_BYTES 128u
-#define RUN_BLOCK_BYTES 4096u /* a block is closed once its entries reach this */
+#define RUN_BLOCK_BYTES 2048u /* a block is closed once its entries reach this */
 #define RUN_GROUP 16u         /* entries from one restart to the next */
 #define RUN_ENTRY_HEAD_MAX 20u
 #define RUN_BLOCK_MAX (RUN_BLOCK_BYTES + INDEX_KEY_MAX + INDEX_VALUE_MAX + 64u * 1024u)
@@ -103,7 +103,6 @@ struct run_writer;
 int run_writer_open(struct os *os, const char *dir, uint64_t id, uint8_t level, uint64_t filter_keys, struct run_writer **out) MUST_CHECK;
 /* Keys strictly ascending. */
 int run_writer_add(struct run_writer *w, slice key, slice value, size_t filter_n, bool tombstone) MUST_CHECK;
-uint64_t run_writer_bytes(const struct run_writer *w); /* so far */
 /* Writes the rest, syncs file and directory, opens the run for reading. The writer is released; on failure its file is removed. */
 int run_writer_finish(struct run_writer **w, uint64_t covers, struct index_run **out) MUST_CHECK;
 void run_writer_abort(struct run_writer **w);

@@ -198,8 +198,6 @@ int run_writer_add(struct run_writer *w, slice key, slice value, size_t filter_n
     return w->block.n + w->restarts.n >= RUN_BLOCK_BYTES ? close_block(w) : E_OK;
 }
 
-uint64_t run_writer_bytes(const struct run_writer *w) { return file_off(w); }
-
 static void add_bound(struct buf *b, const struct buf *key)
 {
     add_varint(b, key->n);
