@@ -8,7 +8,6 @@
 #include "server/reply.h"
 #include "server/server.h"
 
-extern const struct family admin_family;
 
 static struct server *server_of(struct call *c) { return c->client->server; }
 

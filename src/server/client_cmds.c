@@ -8,7 +8,6 @@
 #include "server/sweep.h"
 #include "server/timers.h"
 
-extern const struct family client_family;
 
 static bool printable(slice s)
 {

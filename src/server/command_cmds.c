@@ -10,7 +10,6 @@
 
 #define KEYS_SHOWN_MAX 4096
 
-extern const struct family command_family;
 
 static const struct command_table *table_of(struct call *c) { return atomic_load_explicit(&c->client->server->commands, memory_order_acquire); }
 

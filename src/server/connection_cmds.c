@@ -5,7 +5,6 @@
 #include "server/reply.h"
 #include "server/server.h"
 
-extern const struct family connection_family;
 
 static void cmd_ping(struct call *c)
 {

@@ -13,7 +13,6 @@
 #define SCAN_COUNT 512
 #define EMBSTR_MAX 44
 
-extern const struct family debug_family;
 
 static void bad(struct call *c)
 {

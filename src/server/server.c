@@ -4,6 +4,7 @@
 #include "server/background.h"
 #include "server/cycles.h"
 #include "server/families.h"
+#include "server/limits.h"
 #include "server/listen.h"
 #include "server/module_load.h"
 #include <stdio.h>
@@ -79,7 +80,11 @@ static bool apply(void *ctx, enum config_id id, const char **why)
     case CFG_REQUIREPASS: atomic_store(&s->no_auth, config_text_is(&s->config, CFG_REQUIREPASS, slice_of(NULL, 0))); break;
     case CFG_CLIENT_OUTPUT_BUFFER_LIMIT: config_output_limits(&s->config, s->limits); break;
     case CFG_MAXMEMORY:
-    case CFG_MAXMEMORY_POLICY: server_judge_memory(s); break;
+    case CFG_MAXMEMORY_POLICY:
+        server_judge_memory(s);
+        limits_take(&s->config, s->ks);
+        break;
+    case CFG_PROTO_MAX_BULK_LEN: limits_take(&s->config, s->ks); break;
     case CFG_PORT:
     case CFG_BIND:
         if (listen_again(s) < 0) {
@@ -233,6 +238,7 @@ int server_open(struct server *s)
     }
     for (unsigned i = 0; i < s->n_loops; i++) s->loops[i] = loop_new(s, i);
     config_output_limits(&s->config, s->limits);
+    limits_take(&s->config, s->ks);
     atomic_store(&s->no_auth, config_text_is(&s->config, CFG_REQUIREPASS, slice_of(NULL, 0)));
     s->start_memory = mem_used();
     rc = listen_open(s, &s->listeners);
