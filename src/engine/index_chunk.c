@@ -1,7 +1,8 @@
 /* See index_chunk.h. Freezing sorts and drops older duplicates; merging is a tournament over cached prefixes.
  *
  * Which chunks to merge: nothing up to INDEX_CHUNKS_AIM, then the newest ones as far back as the next one is at most twice their sum. So sizes
- * grow threefold where they could not be merged, the number stays near log3(entries), and 200,000 single puts rewrite an entry 9 times. */
+ * grow threefold where they could not be merged, the number stays near log3(entries), and 200,000 single puts rewrite an entry 9 times.
+ * Large ones are merged later, up to their sum only: a writer that nobody reads beside should rewrite an entry once, not twice. */
 #include "engine/index_chunk.h"
 
 #include "base/mem.h"
@@ -153,7 +154,7 @@ size_t index_chunk_due(struct index_chunk *const *chunks, size_t n, size_t limit
     ASSERT(limit > 0 && n > 0);
     if (n <= INDEX_CHUNKS_AIM) return 0;
     size_t k = 1, sum = chunks[0]->n;
-    while (k < n && k < INDEX_CHUNK_SOURCES_MAX && chunks[k]->n <= 2 * sum) {
+    while (k < n && k < INDEX_CHUNK_SOURCES_MAX && chunks[k]->n <= (sum < INDEX_CHUNK_ENTRIES ? 2 * sum : sum)) {
         if (sum + chunks[k]->n > limit && n < 2 * INDEX_CHUNKS_AIM) break;
         sum += chunks[k++]->n;
     }
