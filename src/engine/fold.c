@@ -31,6 +31,12 @@ static int before_from_index(struct fold *f, const struct node *n, struct before
     return E_OK;
 }
 
+/* Did the key not stand before this live node? The predecessor's seq tells even where the flag is missing. */
+static bool is_created(struct fold *f, const struct node *n)
+{
+    return (n->flags & NODE_CREATED) || n->prev <= book_get(&f->dbs.flushed[n->lineage]);
+}
+
 static int before_load(struct fold *f, const struct node *n, struct before *b)
 {
     ASSERT(!b->known);
@@ -40,6 +46,8 @@ static int before_load(struct fold *f, const struct node *n, struct before *b)
     if (rc == E_PRUNED) rc = before_from_index(f, n, b);
     /* A key that begins anew may follow a tombstone that compaction took: nothing of it is left to undo. */
     if ((rc == E_PRUNED || rc == E_NOTFOUND) && (n->flags & NODE_CREATED)) return E_OK;
+    /* A flush or a delete ended the history before, and compaction has dropped it: nothing here depends on it. */
+    if ((rc == E_PRUNED || rc == E_NOTFOUND) && node_is_live(n) && is_created(f, n)) return E_OK;
     if (rc == E_PRUNED || rc == E_NOTFOUND)
         return err_note(E_CORRUPT, "predecessor %llu of node %llu is gone", (unsigned long long)n->prev, (unsigned long long)n->seq);
     if (rc) return rc;
@@ -79,12 +87,6 @@ static void put_transition(struct fold *f, const struct node *n, bool alive)
     range_doc(&f->key, n->lineage, n->key, n->seq);
     range_flag_value(&f->value, alive);
     put(f, 0);
-}
-
-/* Did the key not stand before this live node? The predecessor's seq tells even where the flag is missing. */
-static bool is_created(struct fold *f, const struct node *n)
-{
-    return (n->flags & NODE_CREATED) || n->prev <= book_get(&f->dbs.flushed[n->lineage]);
 }
 
 /* H and E entries of a key that is live behind this node, and of what it replaces. */

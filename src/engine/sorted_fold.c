@@ -188,6 +188,8 @@ int sorted_fold(struct fold *f, const struct node *n, const struct node *prev)
         c.old_end = c.counted ? n->seq : dbs_flushed_next(&f->dbs, n->lineage, prev->seq);
         if (n->op == NODE_META && c.is) return E_OK;
         rc = old_document(f, prev, &c.old);
+        if (!rc && c.counted && c.old.n == 0)
+            rc = err_note(E_CORRUPT, "the document before node %llu is gone", (unsigned long long)n->seq);
     }
     for (size_t i = 0; i < f->sorted.live.n && !rc; i++) {
         struct sorted *d = f->sorted.live.at[i];
