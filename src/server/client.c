@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define BATCH 24
+#define OUTPUT_SMALL_BYTES (16 * 1024) /* shown as obl up to here, as omem above */
 
 struct request {
     const struct command_entry *e;
@@ -336,6 +337,7 @@ static void take_back(struct client *c)
 static void process_own(struct client *c)
 {
     size_t keep = 0, at = c->in_at;
+    c->input_bytes = c->in.n;
     consume(c, c->in.p, c->in.n, &at, &keep);
     size_t left = c->in.n - keep;
     if (left == 0) {
@@ -354,6 +356,7 @@ static void process_own(struct client *c)
 static void process_lent(struct client *c, const uint8_t *base, size_t n)
 {
     size_t keep = 0, at = 0;
+    c->input_bytes = n;
     consume(c, base, n, &at, &keep);
     if (keep == n) return;
     ASSERT(c->in.n == 0);
@@ -385,6 +388,7 @@ static void after_input(struct client *c)
         client_close(c);
     }
     if (c->in.n > c->loop->largest_input) c->loop->largest_input = c->in.n;
+    c->input_bytes = 0;
     take_back(c);
     client_output(c);
 }
@@ -447,13 +451,14 @@ void client_describe(const struct client *c, struct buf *out)
     if (c->flags & CLIENT_NO_EVICT) flags[n++] = 'e';
     if (n == 0) flags[n++] = 'N';
     flags[n] = 0;
-    size_t waiting = c->out.n - c->out_sent, tx = multi_bytes(c);
+    size_t waiting = c->out.n - c->out_sent, tx = multi_bytes(c), input = c->input_bytes > c->in.n ? c->input_bytes : c->in.n;
+    bool large = waiting > OUTPUT_SMALL_BYTES;
     buf_printf(out,
                "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu "
                "argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
                (unsigned long long)c->id, c->peer, c->local, c->fd, c->name ? c->name : "", (unsigned long long)((now - c->created_ms) / 1000),
-               (unsigned long long)((now - c->active_ms) / 1000), flags, c->db, multi_queued(c), c->in.n, c->in.cap - c->in.n,
-               c->parser.cap * sizeof(slice), tx, c->out.cap, c->out.cap, waiting, c->out.cap, sizeof *c + c->in.cap + c->out.cap + tx,
+               (unsigned long long)((now - c->active_ms) / 1000), flags, c->db, multi_queued(c), input, c->in.cap - c->in.n,
+               c->parser.cap * sizeof(slice), tx, c->out.cap, c->out.cap, large ? 0 : waiting, large ? c->out.cap : 0, sizeof *c + c->in.cap + c->out.cap + tx,
                ev_is_active(&c->writer) ? "rw" : "r", c->command ? c->command->name : "NULL", c->resp, c->lib_name ? c->lib_name : "",
                c->lib_version ? c->lib_version : "");
 }

@@ -55,6 +55,7 @@ struct client {
     struct resp_parser parser;
     struct buf in;                     /* input that a read did not finish; empty most of the time */
     size_t in_at;                      /* how far the parser got in it */
+    size_t input_bytes;                /* of the input being worked on, for CLIENT LIST */
     struct buf out;
     size_t out_sent;
     size_t unsafe_from;                /* see above; meaningful when unsafe_count > 0 */
