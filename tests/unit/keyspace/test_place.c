@@ -44,7 +44,7 @@ static void test_prefetching_changes_nothing(void **state)
 {
     struct fixture *f = *state;
     slice keys[200];
-    char names[200][8];
+    char names[200][16];
     put(f, "k7", "v");
     for (int i = 0; i < 200; i++) {
         snprintf(names[i], sizeof names[i], "k%d", i);
