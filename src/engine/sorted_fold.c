@@ -119,7 +119,7 @@ static void put_closed(struct fold *f, struct sorted *d, slice sort_key, slice k
 static int close_entry(struct fold *f, struct sorted *d, slice sort_key, slice key, uint64_t to)
 {
     struct sorted_set *s = &f->sorted;
-    uint64_t from;
+    uint64_t from = 0;
     range_sorted(&s->entry, d->id, sort_key, key);
     int rc = live_since(f, buf_slice(&s->entry), &from);
     if (rc && rc != E_NOTFOUND) return rc;

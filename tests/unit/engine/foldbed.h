@@ -24,7 +24,7 @@ struct bed {
     size_t n, cap;
     uint16_t db[BED_LINEAGES]; /* lineage by number, now */
     uint64_t now_ms;
-    uint64_t reads;
+    _Atomic uint64_t reads;
     bool no_reads;
 };
 

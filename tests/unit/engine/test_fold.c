@@ -1,6 +1,7 @@
 /* The fold against the model: counts, time, and that the same log always gives the same index and the same books, however it is cut
  * into steps, from scratch, and again after a crash. */
 #include "unit/engine/foldbed.h"
+#include <sched.h>
 
 static void check_counts(struct bed *b)
 {
@@ -272,12 +273,88 @@ static void test_dropped_predecessor(void **state)
     bed_free(b);
 }
 
+/* ---- readers beside the fold ---- */
+
+struct beside {
+    struct bed *b;
+    atomic_bool stop;
+    _Atomic uint64_t rows, passes;
+};
+
+static int count_collection(void *ctx, slice coll, const struct coll_counts *n) { return 0; }
+
+static void read_all(struct beside *x, struct rng *r)
+{
+    struct engine *e = &x->b->e;
+    struct db_view view;
+    struct version v;
+    struct doc_cursor *docs = NULL;
+    struct key_cursor *keys = NULL;
+    struct top_cursor *top = NULL;
+    struct top_options o = {.coll = slice_str("a"), .path = slice_str("plan"), .descending = rng_below(r, 2), .at = UINT64_MAX};
+    struct live_key k;
+    slice key, last = {0};
+    uint64_t seq, at = 1 + rng_below(r, fold_seq(e->fold) + 1), rows = 0;
+    engine_db_at(e, (uint16_t)rng_below(r, BED_LINEAGES), at, &view);
+    int rc = engine_find(e, SPACE_KEY, 0, slice_str("a:1"), at, FIND_ALL, &v);
+    if (rc == E_OK) assert_true(v.seq <= at);
+    assert_int_equal(engine_docs(e, 0, slice_str("a:"), last, at, &docs), E_OK);
+    while (doc_cursor_next(docs, &key) == E_OK) rows++;
+    doc_cursor_close(&docs);
+    assert_int_equal(engine_keys(e, 0, view.flushed, 0, &keys), E_OK);
+    while (key_cursor_next(keys, &k) == E_OK) rows++;
+    key_cursor_close(&keys);
+    assert_int_equal(engine_collections(e, 0, at, count_collection, NULL), E_OK);
+    rc = engine_top(e, &o, &top);
+    while (rc == E_OK && (rc = top_next(top, &key, &seq)) == E_OK) rows++; /* every entry must lead to a version */
+    assert_true(rc == E_END || rc == E_AGAIN || rc == E_NOTFOUND);
+    top_close(&top);
+    x->rows += rows;
+    x->passes++;
+}
+
+static void *read_beside(void *arg)
+{
+    struct beside *x = arg;
+    struct rng r = {77};
+    while (!x->stop) read_all(x, &r);
+    return NULL;
+}
+
+/* The log is written first: the model is not for two threads. */
+static void test_beside(void **state)
+{
+    struct rng r = rng_start("beside", 25);
+    struct bed *plan = bed_new();
+    bed_define(plan, 0, "a", "plan", NODE_PUT);
+    for (int i = 0; i < 1500; i++) random_write(plan, &r, true);
+    struct bed *b = bed_copy(plan);
+    struct beside x = {.b = b};
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, read_beside, &x), 0);
+    for (uint64_t s = 1; s <= b->n; s++) {
+        bed_refold(b, s, s);
+        if (rng_below(&r, 4) == 0 || s == b->n) {
+            index_step(b->e.index, s);
+            if (fold_build(b->e.fold, 2) == E_OK) index_step(b->e.index, s);
+        }
+        if (s == b->n / 2) assert_int_equal(index_flush(b->e.index), E_OK);
+    }
+    while (x.passes < 3) sched_yield();
+    x.stop = true;
+    assert_int_equal(pthread_join(t, NULL), 0);
+    fold_check(b->e.fold);
+    bed_free(b);
+    bed_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts), cmocka_unit_test(test_rebuild), cmocka_unit_test(test_fold_again),
         cmocka_unit_test(test_time),   cmocka_unit_test(test_refused), cmocka_unit_test(test_reads),
         cmocka_unit_test(test_dropped_predecessor),
+        cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
