@@ -17,7 +17,7 @@
 
 #include <time.h>
 
-#define FORGET_SLICE 256
+#define FORGET_SLICE 1024
 #define THROTTLE_SLICE_BYTES (256u << 10)
 #define SLEEP_MAX_US 100000u
 
@@ -234,14 +234,28 @@ static int compact(struct engine *e, const struct compact_options *o)
     return rc;
 }
 
+/* One at a time: whoever gets `running` goes on to wait for compact_lock, which may still finish forgetting. */
+static int claim(struct engine_own *own)
+{
+    mutex_lock(&own->status_lock);
+    int rc = own->status.running ? E_BUSY : E_OK;
+    if (rc == E_OK) {
+        own->status = (struct compact_stats){.running = true};
+        atomic_store(&own->cancel, false);
+    }
+    mutex_unlock(&own->status_lock);
+    return rc;
+}
+
 int engine_compact(struct engine *e, const struct compact_options *o, struct compact_stats *out)
 {
     struct engine_own *own = e->own;
     ASSERT(o);
     if (own->opt.read_only && !o->dry_run) return E_UNSUPPORTED;
-    if (!mutex_trylock(&own->compact_lock)) return E_BUSY;
-    atomic_store(&own->cancel, false);
-    int rc = compact(e, o);
+    int rc = claim(own);
+    if (rc < 0) return rc;
+    mutex_lock(&own->compact_lock);
+    rc = compact(e, o);
     if (out) engine_compact_status(e, out);
     mutex_unlock(&own->compact_lock);
     return rc;
@@ -254,20 +268,18 @@ int engine_compact_start(struct engine *e, const struct compact_options *o)
     struct engine_own *own = e->own;
     ASSERT(o);
     if (own->opt.read_only) return E_UNSUPPORTED;
+    int rc = claim(own);
+    if (rc < 0) return rc;
     mutex_lock(&own->status_lock);
-    int rc = own->requested || own->status.running ? E_BUSY : E_OK;
-    if (rc == E_OK) {
-        buf_clear(&own->request_prefix);
-        buf_add_slice(&own->request_prefix, o->prefix);
-        own->request = *o;
-        own->request.prefix = buf_slice(&own->request_prefix);
-        own->requested = true;
-        own->status = (struct compact_stats){.running = true};
-        atomic_store(&own->cancel, false);
-    }
+    ASSERT(!own->requested);
+    buf_clear(&own->request_prefix);
+    buf_add_slice(&own->request_prefix, o->prefix);
+    own->request = *o;
+    own->request.prefix = buf_slice(&own->request_prefix);
+    own->requested = true;
     mutex_unlock(&own->status_lock);
-    if (rc == E_OK) engine_thread_poke(&own->worker);
-    return rc;
+    engine_thread_poke(&own->worker);
+    return E_OK;
 }
 
 static bool take_request(struct engine_own *own, struct compact_options *o, struct buf *prefix)

@@ -5,8 +5,8 @@
  * "did not exist yet" from "dropped by compaction".
  *
  * Threads: any. The probe buffers belong to the calling thread and are kept between calls, so a hit allocates nothing. */
-#include "engine/books.h"
 #include "base/mem.h"
+#include "engine/books.h"
 
 #define BASE_PROBES 8 /* look-ups before the search for a base goes on with an iterator */
 
@@ -24,7 +24,10 @@ struct thing {
     slice key;
 };
 
-static bool op_is_base(uint8_t op) { return op == NODE_PUT || op == NODE_DELETE || op == NODE_EXPIRE; }
+static bool op_is_base(uint8_t op)
+{
+    return op == NODE_PUT || op == NODE_DELETE || op == NODE_EXPIRE;
+}
 
 static int parse_entry(slice entry, slice value, struct version *out)
 {
@@ -78,8 +81,13 @@ static int judge_miss(struct engine *e, struct buf *probe, uint64_t at, struct v
     if (at == UINT64_MAX) return E_NOTFOUND;
     int rc = probe_at(e, INDEX_ALL, probe, UINT64_MAX, &v);
     if (!rc) rc = oldest_version(e, probe, &v);
-    if (rc) return rc;
-    if (v.ver <= 1) return E_NOTFOUND;
+    if (rc && rc != E_NOTFOUND) return rc;
+    if (rc == E_NOTFOUND || v.ver <= 1) {
+        /* Below the store's horizon a key may have come and gone without a trace. */
+        uint64_t horizon = engine_horizon(e);
+        if (at >= horizon) return E_NOTFOUND;
+        v = (struct version){.seq = horizon};
+    }
     *out = v;
     return E_PRUNED;
 }
@@ -90,7 +98,8 @@ static int find_base(struct engine *e, enum index_scope scope, struct buf *probe
     struct version v = *out;
     struct index_iter *it = NULL;
     int rc = E_OK;
-    for (int i = 0; i < BASE_PROBES && !rc && !op_is_base(v.op); i++) rc = v.seq ? probe_at(e, scope, probe, v.seq - 1, &v) : E_NOTFOUND;
+    for (int i = 0; i < BASE_PROBES && !rc && !op_is_base(v.op); i++)
+        rc = v.seq ? probe_at(e, scope, probe, v.seq - 1, &v) : E_NOTFOUND;
     if (!rc && !op_is_base(v.op)) {
         put_be64(probe->p + probe->n - 8, ~v.seq);
         rc = iter_versions(e, probe, v.seq, 0, &it);

@@ -123,7 +123,10 @@ static void expect_refusal(struct world *w)
 
 static void fill(struct world *w)
 {
-    for (unsigned i = 0; i < 2000; i++) world_put(w, i % WORLD_KEYS, "something of a certain length, so that segments fill up");
+    for (unsigned i = 0; i < 2000; i++) {
+        world_put(w, i % WORLD_KEYS, "something of a certain length, so that segments fill up");
+        if (i % 100 == 0) assert_int_equal(engine_write_out(w->e, 0), E_OK);
+    }
     assert_int_equal(engine_write_out(w->e, 0), E_OK);
     assert_int_equal(engine_turn(w->e), E_OK);
 }
