@@ -53,6 +53,92 @@ _Noreturn static void run_child(const struct server *s)
     _exit(127);
 }
 
+/* ---- RESP3 ----
+ * The distribution's hiredis reads RESP2 only, so connections in RESP3 are read here, into the same reply objects: maps, sets and pushes become
+ * arrays, booleans integers, doubles, big numbers and verbatim texts strings. */
+#define CONNECTIONS_MAX 1024
+static FILE *resp3_input[CONNECTIONS_MAX];
+
+static redisReply *new_reply(int type)
+{
+    redisReply *v = calloc(1, sizeof *v);
+    if (v == NULL) abort();
+    v->type = type;
+    return v;
+}
+
+static redisReply *read_text(FILE *f, int type, const char *line, bool counted)
+{
+    redisReply *v = new_reply(type);
+    v->len = counted ? strtoul(line, NULL, 10) : strlen(line);
+    v->str = calloc(1, v->len + 3);
+    if (v->str == NULL) abort();
+    if (counted && fread(v->str, 1, v->len + 2, f) != v->len + 2) abort();
+    if (!counted) memcpy(v->str, line, v->len);
+    v->str[v->len] = 0;
+    return v;
+}
+
+static redisReply *read_resp3(FILE *f)
+{
+    char line[4096];
+    if (fgets(line, sizeof line, f) == NULL) return NULL;
+    line[strcspn(line, "\r\n")] = 0;
+    switch (line[0]) {
+    case '$': return line[1] == '-' ? new_reply(REDIS_REPLY_NIL) : read_text(f, REDIS_REPLY_STRING, line + 1, true);
+    case '=': return read_text(f, REDIS_REPLY_STRING, line + 1, true);
+    case '+': return read_text(f, REDIS_REPLY_STATUS, line + 1, false);
+    case '-': return read_text(f, REDIS_REPLY_ERROR, line + 1, false);
+    case ',':
+    case '(': return read_text(f, REDIS_REPLY_STRING, line + 1, false);
+    case '_': return new_reply(REDIS_REPLY_NIL);
+    case ':':
+    case '#': {
+        redisReply *v = new_reply(REDIS_REPLY_INTEGER);
+        v->integer = line[0] == ':' ? strtoll(line + 1, NULL, 10) : line[1] == 't';
+        return v;
+    }
+    case '*':
+    case '~':
+    case '>':
+    case '%': {
+        redisReply *v = new_reply(REDIS_REPLY_ARRAY);
+        v->elements = strtoul(line + 1, NULL, 10) * (line[0] == '%' ? 2 : 1);
+        v->element = calloc(v->elements + 1, sizeof *v->element);
+        if (v->element == NULL) abort();
+        for (size_t i = 0; i < v->elements; i++)
+            if ((v->element[i] = read_resp3(f)) == NULL) abort();
+        return v;
+    }
+    default: fprintf(stderr, "unknown reply type '%c'\n", line[0]); abort();
+    }
+}
+
+static void use_resp3(redisContext *r)
+{
+    static const char hello[] = "HELLO 3\r\n";
+    if (r->fd >= CONNECTIONS_MAX) abort();
+    if (resp3_input[r->fd]) fclose(resp3_input[r->fd]);
+    resp3_input[r->fd] = fdopen(dup(r->fd), "r");
+    if (write(r->fd, hello, sizeof hello - 1) != (ssize_t)sizeof hello - 1 || resp3_input[r->fd] == NULL) abort();
+    redisReply *v = read_resp3(resp3_input[r->fd]);
+    if (v == NULL || map_get(v, "proto") == NULL || map_get(v, "proto")->integer != 3) abort();
+    freeReplyObject(v);
+}
+
+static redisReply *ask_resp3(redisContext *r, const char *format, va_list ap)
+{
+    char *text = NULL;
+    int n = redisvFormatCommand(&text, format, ap);
+    for (int sent = 0; n > 0 && sent < n;) {
+        ssize_t k = write(r->fd, text + sent, (size_t)(n - sent));
+        if (k <= 0) abort();
+        sent += (int)k;
+    }
+    redisFreeCommand(text);
+    return read_resp3(resp3_input[r->fd]);
+}
+
 redisContext *server_connect(const struct server *s, int resp)
 {
     struct timeval wait = {30, 0};
@@ -62,7 +148,11 @@ redisContext *server_connect(const struct server *s, int resp)
         return NULL;
     }
     redisSetTimeout(r, wait);
-    if (resp == 3) freeReplyObject(ask(r, "HELLO 3"));
+    if (r->fd < CONNECTIONS_MAX && resp3_input[r->fd]) {
+        fclose(resp3_input[r->fd]);
+        resp3_input[r->fd] = NULL;
+    }
+    if (resp == 3) use_resp3(r);
     return r;
 }
 
@@ -70,6 +160,7 @@ void server_log_tail(const struct server *s)
 {
     char command[256];
     (void)snprintf(command, sizeof command, "tail -25 '%s.log' >&2", s->dir);
+    fflush(stderr);
     if (system(command) != 0) fprintf(stderr, "no log of %s\n", s->dir);
 }
 
@@ -146,7 +237,8 @@ void server_remove(struct server *s)
 
 static redisReply *vask(redisContext *r, const char *format, va_list ap)
 {
-    redisReply *v = redisvCommand(r, format, ap);
+    bool resp3 = r->fd >= 0 && r->fd < CONNECTIONS_MAX && resp3_input[r->fd] != NULL;
+    redisReply *v = resp3 ? ask_resp3(r, format, ap) : redisvCommand(r, format, ap);
     if (v) return v;
     fprintf(stderr, "no reply to '%s': %s\n", format, r->errstr);
     abort();
