@@ -9,7 +9,7 @@
 #include "engine/books.h"
 #include "base/mem.h"
 
-#define SAVED_VERSION 1
+#define SAVED_VERSION   1
 #define EXPIRY_GRACE_MS (24u * 3600 * 1000)
 
 /* ---- probe buffers ---- */
@@ -149,7 +149,7 @@ int fold_open(struct engine *e, slice saved, struct fold **out)
     int rc = load_saved(f, saved);
     if (!rc && book_get(&f->seq) > index_covers(e->index))
         rc = err_note(E_CORRUPT, "the books reach to %llu, the index to %llu only", (unsigned long long)book_get(&f->seq),
-                       (unsigned long long)index_covers(e->index));
+                      (unsigned long long)index_covers(e->index));
     if (!rc) rc = load_events(f);
     f->opened_seq = book_get(&f->seq);
     if (rc)
@@ -198,9 +198,15 @@ void fold_get_totals(struct fold *f, struct fold_totals *out)
 /* ---- what merging may forget ---- */
 
 /* Something done by the node at seq can be relied on once the runs include it: a crash cannot take it back any more. */
-static bool is_settled(struct fold *f, uint64_t seq) { return seq <= index_flushed_covers(f->e->index); }
+static bool is_settled(struct fold *f, uint64_t seq)
+{
+    return seq <= index_flushed_covers(f->e->index);
+}
 
-int fold_build(struct fold *f, unsigned budget) { return sorted_build(f, budget); }
+int fold_build(struct fold *f, unsigned budget)
+{
+    return sorted_build(f, budget);
+}
 
 bool fold_drop(void *fold, slice key, slice value)
 {
@@ -215,7 +221,8 @@ bool fold_drop(void *fold, slice key, slice value)
         return get_be64(key.p + 3) < newest && is_settled(f, newest);
     }
     case RANGE_EXPIRY: /* long past and handed to a caller: the key is gone, or has another expiry */
-        return get_be64(key.p + 1) + EXPIRY_GRACE_MS < book_get(&f->expired_ms) && get_be64(key.p + 1) + EXPIRY_GRACE_MS < fold_newest_ms(f);
+        return get_be64(key.p + 1) + EXPIRY_GRACE_MS < book_get(&f->expired_ms) &&
+               get_be64(key.p + 1) + EXPIRY_GRACE_MS < fold_newest_ms(f);
     case RANGE_SORTED:
     case RANGE_CLOSED: {
         struct range_interval v;

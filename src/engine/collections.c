@@ -184,7 +184,8 @@ int collections_load(struct collections *c, const uint8_t **p, const uint8_t *en
 /* ---- a past point ---- */
 
 /* Counts one document that the C range knows, at a point: its versions of the generation, and whether it is alive. */
-static int count_document(struct engine *e, struct collections *to, uint16_t lineage, slice key, const struct db_view *view, uint64_t at)
+static int count_document(struct engine *e, struct collections *to, uint16_t lineage, slice key, const struct db_view *view,
+                          uint64_t at)
 {
     struct coll_counts d = {0};
     struct version_cursor *c = NULL;
@@ -229,8 +230,8 @@ static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll
     return rc == E_END ? E_OK : rc;
 }
 
-int engine_collections(struct engine *e, uint16_t lineage, uint64_t at, int (*fn)(void *ctx, slice coll, const struct coll_counts *n),
-                       void *ctx)
+int engine_collections(struct engine *e, uint16_t lineage, uint64_t at,
+                       int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx)
 {
     ASSERT(e && fn);
     ASSERT(lineage < ENGINE_DATABASES_MAX);

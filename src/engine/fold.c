@@ -10,15 +10,24 @@
 
 /* What the key was before this node. */
 struct before {
-    bool known;          /* node holds the predecessor */
-    bool live;           /* it stood, in this generation */
-    struct node node;    /* slices in f->mem */
+    bool known;       /* node holds the predecessor */
+    bool live;        /* it stood, in this generation */
+    struct node node; /* slices in f->mem */
 };
 
-uint64_t fold_seq(const struct fold *f) { return atomic_load_explicit(&f->seq, memory_order_acquire); }
-uint64_t fold_newest_ms(const struct fold *f) { return atomic_load_explicit(&f->newest_ms, memory_order_relaxed); }
+uint64_t fold_seq(const struct fold *f)
+{
+    return atomic_load_explicit(&f->seq, memory_order_acquire);
+}
+uint64_t fold_newest_ms(const struct fold *f)
+{
+    return atomic_load_explicit(&f->newest_ms, memory_order_relaxed);
+}
 
-static void put(struct fold *f, size_t filter_n) { index_put(f->e->index, buf_slice(&f->key), buf_slice(&f->value), filter_n); }
+static void put(struct fold *f, size_t filter_n)
+{
+    index_put(f->e->index, buf_slice(&f->key), buf_slice(&f->value), filter_n);
+}
 
 /* The predecessor's entry in the index stands in for a node that compaction has dropped. */
 static int before_from_index(struct fold *f, const struct node *n, struct before *b)
@@ -26,8 +35,15 @@ static int before_from_index(struct fold *f, const struct node *n, struct before
     struct version v;
     int rc = engine_find(f->e, n->space, n->lineage, n->key, n->prev, FIND_ALL, &v);
     if (rc || v.seq != n->prev) return rc ? rc : E_PRUNED;
-    b->node = (struct node){.op = v.op, .type = v.type, .space = n->space, .lineage = n->lineage, .flags = v.flags, .seq = v.seq,
-                            .ver = v.ver, .expire_ms = v.expire_ms, .key = n->key};
+    b->node = (struct node){.op = v.op,
+                            .type = v.type,
+                            .space = n->space,
+                            .lineage = n->lineage,
+                            .flags = v.flags,
+                            .seq = v.seq,
+                            .ver = v.ver,
+                            .expire_ms = v.expire_ms,
+                            .key = n->key};
     return E_OK;
 }
 
@@ -49,10 +65,12 @@ static int before_load(struct fold *f, const struct node *n, struct before *b)
     /* A flush or a delete ended the history before, and compaction has dropped it: nothing here depends on it. */
     if ((rc == E_PRUNED || rc == E_NOTFOUND) && node_is_live(n) && is_created(f, n)) return E_OK;
     if (rc == E_PRUNED || rc == E_NOTFOUND)
-        return err_note(E_CORRUPT, "predecessor %llu of node %llu is gone", (unsigned long long)n->prev, (unsigned long long)n->seq);
+        return err_note(E_CORRUPT, "predecessor %llu of node %llu is gone", (unsigned long long)n->prev,
+                        (unsigned long long)n->seq);
     if (rc) return rc;
     if (b->node.space != n->space || b->node.lineage != n->lineage || !slice_eq(b->node.key, n->key))
-        return err_note(E_CORRUPT, "predecessor %llu of node %llu is of another key", (unsigned long long)n->prev, (unsigned long long)n->seq);
+        return err_note(E_CORRUPT, "predecessor %llu of node %llu is of another key", (unsigned long long)n->prev,
+                        (unsigned long long)n->seq);
     b->known = true;
     b->live = node_is_live(&b->node) && n->prev > book_get(&f->dbs.flushed[n->lineage]);
     return E_OK;
@@ -60,7 +78,12 @@ static int before_load(struct fold *f, const struct node *n, struct before *b)
 
 static void put_version(struct fold *f, const struct node *n, size_t bytes)
 {
-    struct version v = {.seq = n->seq, .op = n->op, .type = n->type, .flags = n->flags, .ver = n->ver, .expire_ms = n->expire_ms,
+    struct version v = {.seq = n->seq,
+                        .op = n->op,
+                        .type = n->type,
+                        .flags = n->flags,
+                        .ver = n->ver,
+                        .expire_ms = n->expire_ms,
                         .bytes = (uint32_t)bytes};
     range_version(&f->key, &f->e->seed, n->space, n->lineage, n->key, n->seq);
     range_version_value(&f->value, &v);
@@ -244,8 +267,7 @@ int fold_node(struct fold *f, const struct node *n, size_t bytes)
 {
     ASSERT(f && n);
     ASSERT(bytes <= UINT32_MAX);
-    if (n->seq <= book_get(&f->seq))
-        return err_note(E_CORRUPT, "node %llu was folded before", (unsigned long long)n->seq);
+    if (n->seq <= book_get(&f->seq)) return err_note(E_CORRUPT, "node %llu was folded before", (unsigned long long)n->seq);
     if (n->lineage >= ENGINE_DATABASES_MAX && !(n->op == NODE_FLUSH && n->lineage == NODE_ALL_LINEAGES) && n->op != NODE_FILLER)
         return err_note(E_CORRUPT, "node %llu is of lineage %u", (unsigned long long)n->seq, n->lineage);
     int rc = E_OK;

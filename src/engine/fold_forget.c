@@ -37,7 +37,8 @@ static void uncount(struct fold *f, uint8_t space, uint16_t lineage, slice key, 
 {
     book_add(&f->nodes, (uint64_t)-1);
     book_add(&f->bytes, -(uint64_t)v->bytes);
-    if (space != SPACE_KEY || v->op > NODE_META || v->type != TYPE_DOCUMENT || v->seq <= book_get(&f->dbs.flushed[lineage])) return;
+    if (space != SPACE_KEY || v->op > NODE_META || v->type != TYPE_DOCUMENT || v->seq <= book_get(&f->dbs.flushed[lineage]))
+        return;
     struct coll_counts d = {.versions = (uint64_t)-1, .bytes = -(uint64_t)v->bytes};
     collections_add(&f->collections, lineage, collection_of(key), &d);
 }
@@ -111,7 +112,8 @@ static int forget_range(struct forget *g, uint8_t tag, slice lower, struct buf *
     int rc = index_iter_open(g->snap, lower, slice_of(&upper, 1), &it);
     if (!rc) rc = index_seek(it, lower);
     for (unsigned i = 0; i < budget && !rc; i++) {
-        rc = tag == RANGE_VERSION ? forget_version(g, index_key(it), index_value(it)) : forget_token(g, index_key(it), index_value(it));
+        rc = tag == RANGE_VERSION ? forget_version(g, index_key(it), index_value(it))
+                                  : forget_token(g, index_key(it), index_value(it));
         if (!rc) rc = index_next(it);
     }
     if (rc == E_END && tag == RANGE_VERSION) {

@@ -6,7 +6,7 @@
 #include "engine/books.h"
 
 #define STEPS_BEFORE_SEEK 4
-#define SEQ_BYTES 8
+#define SEQ_BYTES         8
 
 struct link_cursor {
     struct index_iter *it;

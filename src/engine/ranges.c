@@ -1,9 +1,9 @@
 /* Encodings of index keys and values; the table is in ranges.h. */
 #include "engine/ranges.h"
 
-#define ESCAPE 0x00
+#define ESCAPE       0x00
 #define ESCAPED_ZERO 0xff
-#define ESCAPE_END 0x01
+#define ESCAPE_END   0x01
 
 static void add_be16(struct buf *b, uint16_t v)
 {
@@ -235,7 +235,10 @@ void range_sorted_value(struct buf *out, size_t sort_key_bytes, uint64_t seq)
 
 /* ---- parsing: these bytes come from the disk ---- */
 
-static int bad(const char *what) { return err_note(E_CORRUPT, "index entry of %s does not parse", what); }
+static int bad(const char *what)
+{
+    return err_note(E_CORRUPT, "index entry of %s does not parse", what);
+}
 
 int range_version_parse(slice entry, uint8_t *space, uint16_t *lineage, slice *key, uint64_t *seq)
 {
@@ -255,11 +258,17 @@ int range_version_parse_value(slice value, uint64_t seq, struct version *out)
     const uint8_t *p = value.p, *end = value.p + value.n;
     uint64_t ver, expire, bytes;
     if (value.n < 7) return bad("a version");
-    if (!(p = get_varint(p + 4, end, &ver)) || !(p = get_varint(p, end, &expire)) || !(p = get_varint(p, end, &bytes)) || p != end)
+    if (!(p = get_varint(p + 4, end, &ver)) || !(p = get_varint(p, end, &expire)) || !(p = get_varint(p, end, &bytes)) ||
+        p != end)
         return bad("a version");
     if (bytes > UINT32_MAX || value.p[0] < NODE_PUT || value.p[0] > NODE_EXPIRE) return bad("a version");
-    *out = (struct version){.seq = seq, .op = value.p[0], .type = value.p[1], .flags = get_u16(value.p + 2), .ver = ver,
-                            .expire_ms = expire, .bytes = (uint32_t)bytes};
+    *out = (struct version){.seq = seq,
+                            .op = value.p[0],
+                            .type = value.p[1],
+                            .flags = get_u16(value.p + 2),
+                            .ver = ver,
+                            .expire_ms = expire,
+                            .bytes = (uint32_t)bytes};
     return E_OK;
 }
 
@@ -268,8 +277,8 @@ int range_live_parse(slice entry, slice value, struct live_key *out)
     if (entry.n < 21 || entry.p[0] != RANGE_LIVE || value.n != 2) return bad("a live key");
     size_t n = get_be16(entry.p + 19);
     if (entry.n != 21 + n) return bad("a live key");
-    *out = (struct live_key){.hash = get_be64(entry.p + 11), .key = slice_of(entry.p + 21, n), .type = value.p[0],
-                             .expires = value.p[1] != 0};
+    *out = (struct live_key){
+        .hash = get_be64(entry.p + 11), .key = slice_of(entry.p + 21, n), .type = value.p[0], .expires = value.p[1] != 0};
     return E_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "engine/books.h"
 
-#define STATE_READY 1
+#define STATE_READY   1
 #define STATE_STARTED 2
 
 void sorted_init(struct sorted_set *s)
@@ -45,7 +45,10 @@ static void list_add(struct sorted_list *l, struct sorted *d)
     l->at[l->n++] = d;
 }
 
-static bool is_over(const struct sorted *d, uint16_t lineage, slice coll) { return d->lineage == lineage && slice_eq(d->coll, coll); }
+static bool is_over(const struct sorted *d, uint16_t lineage, slice coll)
+{
+    return d->lineage == lineage && slice_eq(d->coll, coll);
+}
 
 static struct sorted *add(struct sorted_set *s, uint64_t id, uint16_t lineage, uint8_t kind, const slice names[2])
 {
@@ -96,7 +99,8 @@ int sorted_define(struct fold *f, const struct node *n)
     const uint8_t *end = n->key.p + n->key.n, *p;
     uint64_t coll_bytes;
     p = n->key.n ? get_varint(n->key.p, end, &coll_bytes) : NULL;
-    if (!p || coll_bytes > (uint64_t)(end - p)) return err_note(E_CORRUPT, "definition %llu does not parse", (unsigned long long)n->seq);
+    if (!p || coll_bytes > (uint64_t)(end - p))
+        return err_note(E_CORRUPT, "definition %llu does not parse", (unsigned long long)n->seq);
     slice names[2] = {slice_of(p, coll_bytes), slice_of(p + coll_bytes, (size_t)(end - p) - coll_bytes)};
     uint8_t kind = n->payload.n ? n->payload.p[0] : SORTED_ORDERED;
     struct sorted *d = sorted_find(&f->sorted, n->lineage, names[0], names[1]);
@@ -241,12 +245,19 @@ static void describe(struct fold *f, struct sorted *d, struct sorted_info *out)
     uint64_t built = book_get(&d->built);
     collections_get(&f->collections, d->lineage, d->coll, &k);
     uint64_t pct = k.docs ? built * 100 / k.docs : 0;
-    *out = (struct sorted_info){.lineage = d->lineage, .coll = d->coll, .path = d->path, .kind = d->kind, .ready = ready,
-                                .built_pct = ready ? 100 : (uint8_t)(pct < 99 ? pct : 99), .entries = book_get(&d->entries),
-                                .bytes = book_get(&d->bytes), .since = d->id};
+    *out = (struct sorted_info){.lineage = d->lineage,
+                                .coll = d->coll,
+                                .path = d->path,
+                                .kind = d->kind,
+                                .ready = ready,
+                                .built_pct = ready ? 100 : (uint8_t)(pct < 99 ? pct : 99),
+                                .entries = book_get(&d->entries),
+                                .bytes = book_get(&d->bytes),
+                                .since = d->id};
 }
 
-int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i), void *ctx)
+int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i),
+                       void *ctx)
 {
     ASSERT(e && fn);
     ASSERT(lineage < ENGINE_DATABASES_MAX);

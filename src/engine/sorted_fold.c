@@ -150,10 +150,10 @@ static int old_document(struct fold *f, const struct node *prev, slice *json)
 
 struct change {
     const struct node *n;
-    bool was, is;      /* a document before, after */
-    slice old, new;    /* its JSON */
-    uint64_t old_end;  /* where the old value stops holding */
-    bool counted;      /* the old entry is in `entries` */
+    bool was, is;     /* a document before, after */
+    slice old, new;   /* its JSON */
+    uint64_t old_end; /* where the old value stops holding */
+    bool counted;     /* the old entry is in `entries` */
 };
 
 static int change_one(struct fold *f, struct sorted *d, const struct change *c)

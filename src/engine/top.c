@@ -16,15 +16,15 @@
 
 struct side {
     struct index_iter *it;
-    bool valid;               /* v is the entry under the iterator */
+    bool valid; /* v is the entry under the iterator */
     struct range_interval v;
 };
 
 struct row {
     uint64_t seq;
     size_t key_bytes, value_bytes;
-    uint8_t *bytes;           /* key, then the JSON value */
-    bool descending;          /* for the sort */
+    uint8_t *bytes;  /* key, then the JSON value */
+    bool descending; /* for the sort */
 };
 
 enum place { TOP_START, TOP_BETWEEN, TOP_IN_GROUP, TOP_COLLECTED, TOP_ENDED };
@@ -32,11 +32,11 @@ enum place { TOP_START, TOP_BETWEEN, TOP_IN_GROUP, TOP_COLLECTED, TOP_ENDED };
 struct top_cursor {
     struct engine *e;
     struct sorted *index;
-    bool descending, head;    /* head: the point is the newest of the snapshot, closed entries do not matter */
+    bool descending, head; /* head: the point is the newest of the snapshot, closed entries do not matter */
     uint64_t at, flushed;
     enum place place;
-    struct side side[2];      /* I, J */
-    struct buf group;         /* sort key of the group at hand */
+    struct side side[2];         /* I, J */
+    struct buf group;            /* sort key of the group at hand */
     struct buf after, after_key; /* JSON value to start behind, and its sort key; empty = none */
     struct buf bound, key, mem, single;
     struct row *rows;
@@ -189,7 +189,8 @@ static int next_in_group(struct top_cursor *c)
 static int row_cmp(const void *x, const void *y)
 {
     const struct row *a = x, *b = y;
-    int order = json_compare(slice_of(a->bytes + a->key_bytes, a->value_bytes), slice_of(b->bytes + b->key_bytes, b->value_bytes));
+    int order =
+        json_compare(slice_of(a->bytes + a->key_bytes, a->value_bytes), slice_of(b->bytes + b->key_bytes, b->value_bytes));
     if (order) return a->descending ? -order : order;
     return slice_cmp(slice_of(a->bytes, a->key_bytes), slice_of(b->bytes, b->key_bytes));
 }
@@ -236,7 +237,10 @@ static int collect_group(struct top_cursor *c)
 
 /* ---- groups ---- */
 
-static bool may_be_cut(slice sort_key) { return sort_key.n >= RANGE_SORT_KEY_MAX; }
+static bool may_be_cut(slice sort_key)
+{
+    return sort_key.n >= RANGE_SORT_KEY_MAX;
+}
 
 static int start(struct top_cursor *c)
 {

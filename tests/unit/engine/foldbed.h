@@ -19,7 +19,7 @@ struct fact { /* one node; slices into its own bytes */
 };
 
 struct bed {
-    struct engine e; /* first, so that the reader finds the bed */
+    struct engine e;   /* first, so that the reader finds the bed */
     struct fact *fact; /* fact[i] has seq i + 1 */
     size_t n, cap;
     uint16_t db[BED_LINEAGES]; /* lineage by number, now */
@@ -119,7 +119,10 @@ static inline void bed_refold(struct bed *b, uint64_t from, uint64_t to)
     for (uint64_t s = from; s <= to; s++) assert_int_equal(fold_node(b->e.fold, &b->fact[s - 1].n, b->fact[s - 1].size), E_OK);
 }
 
-static inline void bed_step(struct bed *b) { index_step(b->e.index, b->n); }
+static inline void bed_step(struct bed *b)
+{
+    index_step(b->e.index, b->n);
+}
 
 /* Adds the node as it stands, with seq, time and salt; folds it. */
 static inline uint64_t bed_add(struct bed *b, struct node *n)
@@ -156,7 +159,8 @@ static inline uint64_t bed_write(struct bed *b, struct node n)
 
 static inline uint64_t bed_put(struct bed *b, uint16_t lineage, const char *key, uint8_t type, const char *payload)
 {
-    return bed_write(b, (struct node){.op = NODE_PUT, .type = type, .lineage = lineage, .key = slice_str(key), .payload = slice_str(payload)});
+    return bed_write(
+        b, (struct node){.op = NODE_PUT, .type = type, .lineage = lineage, .key = slice_str(key), .payload = slice_str(payload)});
 }
 
 static inline uint64_t bed_delete(struct bed *b, uint16_t lineage, const char *key)
@@ -187,7 +191,9 @@ static inline uint64_t bed_define(struct bed *b, uint16_t lineage, const char *c
     key.n = (size_t)(put_varint(buf_reserve(&key, VARINT_MAX), strlen(coll)) - key.p);
     buf_add_str(&key, coll);
     buf_add_str(&key, path);
-    uint64_t seq = bed_write(b, (struct node){.op = op, .space = SPACE_SORTED, .lineage = lineage, .key = buf_slice(&key), .payload = slice_of(&ordered, 1)});
+    uint64_t seq = bed_write(
+        b, (struct node){
+               .op = op, .space = SPACE_SORTED, .lineage = lineage, .key = buf_slice(&key), .payload = slice_of(&ordered, 1)});
     buf_fini(&key);
     return seq;
 }
@@ -273,7 +279,8 @@ static inline void random_write(struct bed *b, struct rng *r, bool sorted)
     else if (dice < 150)
         random_link(b, r);
     else if (sorted && dice < 170)
-        bed_define(b, (uint16_t)rng_below(r, BED_LINEAGES), rng_below(r, 3) ? "a" : "", "plan", rng_below(r, 4) ? NODE_PUT : NODE_DELETE);
+        bed_define(b, (uint16_t)rng_below(r, BED_LINEAGES), rng_below(r, 3) ? "a" : "", "plan",
+                   rng_below(r, 4) ? NODE_PUT : NODE_DELETE);
     else
         random_key_write(b, r);
     if (rng_below(r, 4) == 0) bed_step(b);

@@ -18,7 +18,10 @@ static int on_collection(void *ctx, slice coll, const struct coll_counts *n)
     return 0;
 }
 
-static int on_stop(void *ctx, slice coll, const struct coll_counts *n) { return 42; }
+static int on_stop(void *ctx, slice coll, const struct coll_counts *n)
+{
+    return 42;
+}
 
 static struct coll_counts model_counts(const struct bed *b, uint16_t lineage, slice coll, uint64_t at)
 {

@@ -1,7 +1,7 @@
 /* Databases over time against a replay of the events. */
 #include "unit/engine/foldbed.h"
 
-#define EVENTS 300
+#define EVENTS  300
 #define NUMBERS 5
 
 struct event {
@@ -31,7 +31,8 @@ static void test_history(void **state)
     struct event e[EVENTS];
     for (int i = 0; i < EVENTS; i++) {
         for (uint64_t k = rng_below(&r, 3); k > 0; k--) bed_put(b, 0, "k", TYPE_STRING, "v");
-        e[i] = (struct event){.swap = rng_below(&r, 2), .a = (uint16_t)rng_below(&r, NUMBERS), .b = (uint16_t)rng_below(&r, NUMBERS)};
+        e[i] = (struct event){
+            .swap = rng_below(&r, 2), .a = (uint16_t)rng_below(&r, NUMBERS), .b = (uint16_t)rng_below(&r, NUMBERS)};
         if (!e[i].swap && rng_below(&r, 4) == 0) e[i].a = NODE_ALL_LINEAGES;
         uint8_t payload[4];
         put_u16(payload, e[i].a), put_u16(payload + 2, e[i].b);

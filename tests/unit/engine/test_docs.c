@@ -1,7 +1,10 @@
 /* Documents in key order at a point, against the model. */
 #include "unit/engine/foldbed.h"
 
-static int by_key(const void *a, const void *b) { return slice_cmp(*(const slice *)a, *(const slice *)b); }
+static int by_key(const void *a, const void *b)
+{
+    return slice_cmp(*(const slice *)a, *(const slice *)b);
+}
 
 static void check(struct bed *b, uint16_t lineage, slice prefix, slice after, uint64_t at)
 {

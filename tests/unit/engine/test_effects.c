@@ -11,7 +11,11 @@ static void test_effects(void **state)
     bed_put(b, 0, "b", TYPE_STRING, "v");
     put_u64(causes, 1), put_u64(causes + 40, 2);
     for (int i = 0; i < 5; i++)
-        bed_write(b, (struct node){.op = NODE_PUT, .type = TYPE_DOCUMENT, .key = slice_str("c"), .payload = slice_str("1"), .causes = causes,
+        bed_write(b, (struct node){.op = NODE_PUT,
+                                   .type = TYPE_DOCUMENT,
+                                   .key = slice_str("c"),
+                                   .payload = slice_str("1"),
+                                   .causes = causes,
                                    .n_causes = i % 2 ? 1 : 2});
     bed_step(b);
     assert_int_equal(engine_effects(&b->e, 1, &c), E_OK);

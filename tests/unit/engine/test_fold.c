@@ -207,7 +207,8 @@ static void test_refused(void **state)
     n.seq = 3;
     n.lineage = ENGINE_DATABASES_MAX;
     assert_int_equal(fold_node(b->e.fold, &n, 100), E_CORRUPT);
-    n = (struct node){.op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_RETYPED, .seq = 3, .prev = 2, .ver = 2, .key = slice_str("other")};
+    n = (struct node){
+        .op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_RETYPED, .seq = 3, .prev = 2, .ver = 2, .key = slice_str("other")};
     assert_int_equal(fold_node(b->e.fold, &n, 100), E_CORRUPT); /* predecessor of another key */
     n.prev = 3;
     assert_int_equal(fold_node(b->e.fold, &n, 100), E_CORRUPT);
@@ -243,7 +244,10 @@ static void test_reads(void **state)
     bed_free(b);
 }
 
-static bool is_gone(void *ctx, uint64_t seq) { return ((struct bed *)ctx)->fact[seq - 1].gone; }
+static bool is_gone(void *ctx, uint64_t seq)
+{
+    return ((struct bed *)ctx)->fact[seq - 1].gone;
+}
 
 /* A writer may still name a predecessor that compaction dropped behind a flush or a delete. */
 static void test_dropped_predecessor(void **state)
@@ -281,7 +285,10 @@ struct beside {
     _Atomic uint64_t rows, passes;
 };
 
-static int count_collection(void *ctx, slice coll, const struct coll_counts *n) { return 0; }
+static int count_collection(void *ctx, slice coll, const struct coll_counts *n)
+{
+    return 0;
+}
 
 static void read_all(struct beside *x, struct rng *r)
 {
@@ -351,8 +358,12 @@ static void test_beside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts), cmocka_unit_test(test_rebuild), cmocka_unit_test(test_fold_again),
-        cmocka_unit_test(test_time),   cmocka_unit_test(test_refused), cmocka_unit_test(test_reads),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_rebuild),
+        cmocka_unit_test(test_fold_again),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_reads),
         cmocka_unit_test(test_dropped_predecessor),
         cmocka_unit_test(test_beside),
     };

@@ -75,7 +75,8 @@ static void check_lists(struct bed *b, uint64_t at, uint16_t lineage)
     }
     for (size_t i = 0; i < b->n && i < at; i++) {
         const struct node *n = &b->fact[i].n;
-        want_links += n->op <= NODE_META && n->space == SPACE_LINK && n->lineage == lineage && model_live(b, SPACE_LINK, lineage, n->key, at) == n;
+        want_links += n->op <= NODE_META && n->space == SPACE_LINK && n->lineage == lineage &&
+                      model_live(b, SPACE_LINK, lineage, n->key, at) == n;
     }
     assert_int_equal(links, want_links);
 }

@@ -1,7 +1,10 @@
 /* Live keys in hash order: the model's keys, each once, also when the walk is cut at any position and the store changes meanwhile. */
 #include "unit/engine/foldbed.h"
 
-static uint64_t flushed_now(struct bed *b, uint16_t lineage) { return model_flushed(b, lineage, UINT64_MAX); }
+static uint64_t flushed_now(struct bed *b, uint16_t lineage)
+{
+    return model_flushed(b, lineage, UINT64_MAX);
+}
 
 static void check_all(struct bed *b, uint16_t lineage)
 {
@@ -39,7 +42,10 @@ static void test_random(void **state)
 }
 
 #define STAYING 300
-static void name_of(char out[32], int i) { snprintf(out, 32, "stays:%d", i); }
+static void name_of(char out[32], int i)
+{
+    snprintf(out, 32, "stays:%d", i);
+}
 
 static void test_positions(void **state)
 {

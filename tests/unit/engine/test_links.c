@@ -16,7 +16,8 @@ static int by_order(const void *x, const void *y)
     return sort_direction == LINK_OUT ? slice_cmp(a->to, b->to) : slice_cmp(a->from, b->from);
 }
 
-static size_t model_links(const struct bed *b, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, struct edge *out)
+static size_t model_links(const struct bed *b, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at,
+                          struct edge *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < b->n && i < at; i++) {
@@ -67,8 +68,9 @@ static void test_random(void **state)
         }
         bed_step(b);
         for (int i = 0; i < 600; i++)
-            check(b, (uint16_t)rng_below(&r, BED_LINEAGES), slice_str(bed_keys[rng_below(&r, 5)]), rng_below(&r, 2) ? LINK_OUT : LINK_IN,
-                  rng_below(&r, 2) ? slice_str(bed_rels[rng_below(&r, 2)]) : (slice){0}, random_point(b, &r));
+            check(b, (uint16_t)rng_below(&r, BED_LINEAGES), slice_str(bed_keys[rng_below(&r, 5)]),
+                  rng_below(&r, 2) ? LINK_OUT : LINK_IN, rng_below(&r, 2) ? slice_str(bed_rels[rng_below(&r, 2)]) : (slice){0},
+                  random_point(b, &r));
         bed_free(b);
     }
 }

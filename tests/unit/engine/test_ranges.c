@@ -2,10 +2,11 @@
 #include "unit/engine/foldbed.h"
 
 static const slice names[] = {
-    {(const uint8_t *)"", 0},       {(const uint8_t *)"\0", 1},     {(const uint8_t *)"\0\0", 2},   {(const uint8_t *)"\0\1", 2},
-    {(const uint8_t *)"\0\xff", 2}, {(const uint8_t *)"\1", 1},     {(const uint8_t *)"a", 1},      {(const uint8_t *)"a\0", 2},
-    {(const uint8_t *)"a\0b", 3},   {(const uint8_t *)"a\1", 2},    {(const uint8_t *)"ab", 2},     {(const uint8_t *)"b", 1},
-    {(const uint8_t *)"\xff", 1},   {(const uint8_t *)"\xff\0", 2}, {(const uint8_t *)"\xff\xff", 2},
+    {(const uint8_t *)"", 0},     {(const uint8_t *)"\0", 1},     {(const uint8_t *)"\0\0", 2},
+    {(const uint8_t *)"\0\1", 2}, {(const uint8_t *)"\0\xff", 2}, {(const uint8_t *)"\1", 1},
+    {(const uint8_t *)"a", 1},    {(const uint8_t *)"a\0", 2},    {(const uint8_t *)"a\0b", 3},
+    {(const uint8_t *)"a\1", 2},  {(const uint8_t *)"ab", 2},     {(const uint8_t *)"b", 1},
+    {(const uint8_t *)"\xff", 1}, {(const uint8_t *)"\xff\0", 2}, {(const uint8_t *)"\xff\xff", 2},
 };
 #define NAMES (sizeof names / sizeof names[0])
 
@@ -41,7 +42,14 @@ static void test_versions(void **state)
 {
     struct hash_seed seed = {{1, 2}};
     struct buf k = {0}, value = {0};
-    struct version v = {.seq = 12, .op = NODE_PUT, .type = TYPE_HASH, .flags = 0x700, .ver = UINT64_MAX, .expire_ms = 1u << 30, .bytes = UINT32_MAX}, w;
+    struct version v = {.seq = 12,
+                        .op = NODE_PUT,
+                        .type = TYPE_HASH,
+                        .flags = 0x700,
+                        .ver = UINT64_MAX,
+                        .expire_ms = 1u << 30,
+                        .bytes = UINT32_MAX},
+                   w;
     uint8_t space;
     uint16_t lineage;
     uint64_t seq;
@@ -57,7 +65,8 @@ static void test_versions(void **state)
     assert_int_equal(range_version_parse_value(buf_slice(&value), 12, &w), E_OK);
     assert_true(w.seq == 12 && w.op == v.op && w.type == v.type && w.flags == v.flags);
     assert_true(w.ver == v.ver && w.expire_ms == v.expire_ms && w.bytes == v.bytes);
-    for (size_t n = 0; n < k.n; n++) assert_int_equal(range_version_parse(slice_of(k.p, n), &space, &lineage, &key, &seq), E_CORRUPT);
+    for (size_t n = 0; n < k.n; n++)
+        assert_int_equal(range_version_parse(slice_of(k.p, n), &space, &lineage, &key, &seq), E_CORRUPT);
     for (size_t n = 0; n < value.n; n++) assert_int_equal(range_version_parse_value(slice_of(value.p, n), 1, &w), E_CORRUPT);
     value.p[0] = NODE_FLUSH;
     assert_int_equal(range_version_parse_value(buf_slice(&value), 1, &w), E_CORRUPT);

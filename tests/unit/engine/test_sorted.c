@@ -13,7 +13,10 @@ static int on_index(void *ctx, const struct sorted_info *i)
     l->info[l->n++] = *i;
     return 0;
 }
-static int on_stop(void *ctx, const struct sorted_info *i) { return 9; }
+static int on_stop(void *ctx, const struct sorted_info *i)
+{
+    return 9;
+}
 
 static void list(struct bed *b, uint16_t lineage, const char *coll, struct listed *l)
 {
@@ -83,7 +86,8 @@ static void test_text(void **state)
     list(b, 0, "a", &l);
     assert_true(l.n == 1 && l.info[0].kind == SORTED_TEXT && l.info[0].ready);
     key[0] = 9;
-    struct node n = {.op = NODE_PUT, .space = SPACE_SORTED, .seq = 2, .ver = 1, .key = slice_of(key, 3), .payload = slice_of(&text, 1)};
+    struct node n = {
+        .op = NODE_PUT, .space = SPACE_SORTED, .seq = 2, .ver = 1, .key = slice_of(key, 3), .payload = slice_of(&text, 1)};
     assert_int_equal(fold_node(b->e.fold, &n, 100), E_CORRUPT);
     bed_free(b);
 }
@@ -113,6 +117,7 @@ static void test_values(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_definitions), cmocka_unit_test(test_text), cmocka_unit_test(test_values)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_definitions), cmocka_unit_test(test_text),
+                                       cmocka_unit_test(test_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static void test_meta(void **state)
     build_all(b);
     bed_put(b, 0, "a:1", TYPE_DOCUMENT, "{\"plan\":1}");
     for (int i = 0; i < 3; i++)
-        bed_write(b, (struct node){.op = NODE_META, .type = TYPE_DOCUMENT, .key = slice_str("a:1"), .expire_ms = b->now_ms + 100});
+        bed_write(b,
+                  (struct node){.op = NODE_META, .type = TYPE_DOCUMENT, .key = slice_str("a:1"), .expire_ms = b->now_ms + 100});
     bed_put(b, 0, "a:1", TYPE_DOCUMENT, "{\"plan\":2}");
     bed_step(b);
     for (uint64_t at = 2; at <= b->n; at++) {

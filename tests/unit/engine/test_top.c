@@ -72,8 +72,11 @@ static void check_random(struct bed *b, struct rng *r, int times)
 {
     char json[RANGE_SORT_KEY_MAX + 200];
     for (int i = 0; i < times; i++) {
-        struct top_options o = {.lineage = (uint16_t)rng_below(r, 2), .coll = slice_str(rng_below(r, 2) ? "a" : ""), .path = slice_str(path_text),
-                                .descending = rng_below(r, 2), .at = random_point(b, r)};
+        struct top_options o = {.lineage = (uint16_t)rng_below(r, 2),
+                                .coll = slice_str(rng_below(r, 2) ? "a" : ""),
+                                .path = slice_str(path_text),
+                                .descending = rng_below(r, 2),
+                                .at = random_point(b, r)};
         random_document(r, json, sizeof json);
         struct node n = {.op = NODE_PUT, .payload = slice_str(json)};
         if (rng_below(r, 3) == 0) o.after = value_of(b, &n);

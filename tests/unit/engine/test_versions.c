@@ -162,7 +162,10 @@ static int on_version(void *ctx, uint8_t space, uint16_t lineage, slice key, con
     return 0;
 }
 
-static int on_any(void *ctx, uint8_t space, uint16_t lineage, slice key, const struct version *v) { return 7; }
+static int on_any(void *ctx, uint8_t space, uint16_t lineage, slice key, const struct version *v)
+{
+    return 7;
+}
 
 static void test_walk(void **state)
 {
