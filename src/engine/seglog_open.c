@@ -556,6 +556,7 @@ int seglog_open(const struct seglog_options *o, struct seglog **out, struct segl
     struct seglog *l = op.l;
     *rep = (struct seglog_report){0};
     int rc = o->read_only ? E_OK : os_mkdir(l->os, l->dir);
+    if (rc == E_OK && !o->read_only) rc = os_sync_dir(l->os, o->dir); /* a directory is an entry too */
     if (rc == E_OK) rc = os_list(l->os, l->dir, note_file, &op);
     if (rc == E_NOTFOUND && o->read_only) rc = E_OK;
     if (rc == E_OK) rc = syncmark_open(l->os, l->dir, l->store_id, o->read_only, &l->mark, &op.mark);

@@ -294,7 +294,10 @@ static void crash_once(uint64_t at, uint64_t seed, bool process_only, uint64_t *
     struct seglog *l;
     struct seglog_report rep;
     uint64_t synced = 0, written = 0, seq;
-    os_sim_set(os, &(struct os_sim_faults){.crash_at = at, .seed = seed * 7919 + at, .process_only = process_only});
+    assert_int_equal(os_mkdir(os, "/store"), E_OK);
+    assert_int_equal(os_sync_dir(os, "/"), E_OK);
+    os_sim_set(os, &(struct os_sim_faults){.crash_at = at ? os_sim_events(os) + at : 0, .seed = seed * 7919 + at, .process_only = process_only});
+    uint64_t before = os_sim_events(os);
     int rc = work_open(os, &l, &rep);
     if (rc == E_OK) {
         for (uint64_t upto = 20; rc == E_OK && upto <= 1000; upto += 20) {
@@ -312,7 +315,7 @@ static void crash_once(uint64_t at, uint64_t seed, bool process_only, uint64_t *
         }
         seglog_close(&l);
     }
-    *events = os_sim_events(os);
+    *events = os_sim_events(os) - before;
     os_sim_reboot(os);
     os_sim_set(os, &(struct os_sim_faults){0});
     for (int again = 0; again < 2; again++) {
@@ -320,6 +323,7 @@ static void crash_once(uint64_t at, uint64_t seed, bool process_only, uint64_t *
         if (rc != E_OK) print_error("crash at %llu seed %llu: open says %d, %s\n", (unsigned long long)at, (unsigned long long)seed, rc, rep.where);
         assert_int_equal(rc, E_OK);
         uint64_t last = seglog_last_seq(l);
+        if (last < synced || (process_only && last < written)) print_error("crash at %llu seed %llu: last %llu, synced %llu, written %llu, %s\n", (unsigned long long)at, (unsigned long long)seed, (unsigned long long)last, (unsigned long long)synced, (unsigned long long)written, rep.where);
         assert_true(last >= synced && (!process_only || last >= written));
         assert_true(last == 0 || last == work_commit_last(last)); /* whole commits */
         assert_int_equal(rep.lost_from, 0);
