@@ -218,8 +218,32 @@ static int scan_log(struct engine *e, struct manifest *m)
     return rc;
 }
 
+/* The directory that holds dir's name. */
+static void parent_of(struct buf *out, const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') n--;
+    while (n > 0 && dir[n - 1] != '/') n--;
+    while (n > 1 && dir[n - 1] == '/') n--;
+    buf_clear(out);
+    buf_add(out, n ? dir : ".", n ? n : 1);
+    buf_add_byte(out, 0);
+}
+
+/* Directories, their names in their parent, identity, manifest: in this order, so that a store whose manifest is durable has all of itself. */
 static int make_store(struct engine *e, struct manifest *m)
 {
+    static const char *const parts[] = {"log", "index", "tree"};
+    struct buf path = {0};
+    int rc = E_OK;
+    for (size_t i = 0; rc == E_OK && i < sizeof(parts) / sizeof(*parts); i++) {
+        engine_path(&path, e->own->dir, parts[i]);
+        rc = os_mkdir(e->os, (const char *)path.p);
+    }
+    parent_of(&path, e->own->dir);
+    if (rc == E_OK) rc = os_sync_dir(e->os, (const char *)path.p);
+    buf_fini(&path);
+    if (rc < 0) return rc;
     os_random(e->os, m->store_id, sizeof(m->store_id));
     os_random(e->os, &m->seed, sizeof(m->seed));
     m->created_ms = m->newest_ms = os_wall_us(e->os) / 1000;

@@ -258,6 +258,13 @@ static uint64_t head_at(const struct oracle *o, unsigned key, uint64_t last)
     return 0;
 }
 
+static uint64_t first_of(const struct oracle *o, unsigned key)
+{
+    for (uint64_t s = 1; s <= o->last; s++)
+        if (o->node[s].key == key) return s;
+    return 0;
+}
+
 static uint64_t flush_at(const struct oracle *o, uint64_t last)
 {
     for (uint64_t s = last; s > 0; s--)
@@ -322,13 +329,15 @@ static void check_key(struct run *r, unsigned key, uint64_t at)
     struct version v = {0};
     struct buf mem = {0};
     struct node n;
+    uint64_t newest = engine_tree_size(r->e);
+    if (at > newest) at = newest; /* UINT64_MAX asks for the head */
     uint64_t want = head_at(&r->o, key, at);
-    int rc = engine_find(r->e, SPACE_KEY, 0, name_of(key, name), at, FIND_ALL, &v);
+    int rc = engine_find(r->e, SPACE_KEY, 0, name_of(key, name), at == newest ? UINT64_MAX : at, FIND_ALL, &v);
     if (rc == E_OK) rc = engine_read(r->e, v.seq, &mem, &n);
     buf_fini(&mem);
     bool fine = rc == E_OK ? v.seq == want && v.op == r->o.node[want].op && v.ver == r->o.node[want].ver
                 : rc == E_NOTFOUND ? want == 0 || (may_be_gone(&r->o, want) && !live_at(&r->o, key, at) && at >= engine_horizon(r->e))
-                : rc == E_PRUNED && (want == 0 ? at < engine_horizon(r->e) : may_be_gone(&r->o, want));
+                : rc == E_PRUNED && may_be_gone(&r->o, want ? want : first_of(&r->o, key)); /* before the oldest kept version all is unknown */
     if (!fine) printf("key %u at %llu: found %llu (%s), expected %llu\n", key, (unsigned long long)at, (unsigned long long)v.seq, err_text(rc), (unsigned long long)want);
     HOLDS(r, fine);
 }
@@ -443,9 +452,9 @@ static struct os_sim_faults faults_of(enum mode mode, uint64_t event, uint64_t s
     switch (mode) {
     case KILLED: f.crash_at = event, f.process_only = true; break;
     case POWER_CUT: f.crash_at = event; break;
-    case WRITE_FAILS: f.fail_write_at = event; break;
+    case WRITE_FAILS: f.fail_write_at = event, f.process_only = true; break;
     case SYNC_FAILS: f.fail_sync_at = event; break;
-    default: f.capacity_bytes = event * 2000; break;
+    default: f.capacity_bytes = event * 2000, f.process_only = true; break;
     }
     return f;
 }
