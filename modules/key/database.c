@@ -27,7 +27,7 @@ void cmd_swapdb(struct call *c)
         return reply_error(c, "ERR invalid first DB index");
     if (!num_parse_i64(c->argv[2], &second) || second < INT32_MIN || second > INT32_MAX)
         return reply_error(c, "ERR invalid second DB index");
-    if (!key_database(c, 1, NULL, &a) || !key_database(c, 2, NULL, &b)) return;
+    if (!key_database(c, 1, &a) || !key_database(c, 2, &b)) return;
     int err = a == b ? E_OK : ks_swap(&c->ks, a, b);
     if (err != E_OK) return reply_failure(c, err);
     notify_dirty(c, 1);

@@ -42,6 +42,11 @@ static bool holds(unsigned conditions, uint64_t current_ms, int64_t when_ms)
     return !(conditions & IF_EARLIER) || earlier;
 }
 
+static void bad_time(struct call *c, bool seconds, bool relative)
+{
+    reply_error(c, "ERR invalid expire time in '%sexpire%s' command", seconds ? "" : "p", relative ? "" : "at");
+}
+
 static void set_expiry(struct call *c, bool seconds, bool relative)
 {
     struct ks_value v;
@@ -51,8 +56,7 @@ static void set_expiry(struct call *c, bool seconds, bool relative)
     if (!parse_conditions(c, &conditions) || !arg_i64(c, 2, &when)) return;
     bool fits = !seconds || (when <= INT64_MAX / 1000 && when >= INT64_MIN / 1000);
     if (fits && seconds) when *= 1000;
-    if (!fits || when > INT64_MAX - base)
-        return reply_error(c, "ERR invalid expire time in '%.*s' command", (int)c->argv[0].n, (const char *)c->argv[0].p);
+    if (!fits || when > INT64_MAX - base) return bad_time(c, seconds, relative);
     when += base;
     if (!key_look(c, c->argv[1], &v, &found)) return;
     if (!found || !holds(conditions, v.expire_ms, when)) return reply_int(c, 0);

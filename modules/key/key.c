@@ -17,14 +17,15 @@ bool key_look(struct call *c, slice key, struct ks_value *out, bool *found)
     return false;
 }
 
-bool key_database(struct call *c, int at, const char *bad, uint16_t *out)
+bool key_database(struct call *c, int at, uint16_t *out)
 {
     int64_t db;
-    if (!num_parse_i64(c->argv[at], &db) || db < INT32_MIN || db > INT32_MAX) {
-        if (bad != NULL)
-            reply_error(c, "%s", bad);
-        else
-            reply_not_integer(c);
+    if (!num_parse_i64(c->argv[at], &db)) {
+        reply_not_integer(c);
+        return false;
+    }
+    if (db < INT32_MIN || db > INT32_MAX) {
+        reply_error(c, "ERR value is out of range, value must between %d and %d", INT32_MIN, INT32_MAX);
         return false;
     }
     if (db < 0 || db >= (int64_t)ks_databases(c->ks.ks)) {
@@ -126,7 +127,7 @@ void cmd_copy(struct call *c)
         if (arg_is(c, i, "replace")) {
             replace = true;
         } else if (arg_is(c, i, "db") && i + 1 < c->argc) {
-            if (!key_database(c, ++i, NULL, &db)) return;
+            if (!key_database(c, ++i, &db)) return;
         } else {
             return reply_syntax(c);
         }
@@ -147,7 +148,7 @@ void cmd_move(struct call *c)
     struct ks_value v;
     uint16_t db;
     bool found, taken = false;
-    if (!key_database(c, 2, NULL, &db)) return;
+    if (!key_database(c, 2, &db)) return;
     if (db == c->ks.db) return reply_error(c, "ERR source and destination objects are the same");
     if (!key_look(c, c->argv[1], &v, &found)) return;
     if (!found) return reply_int(c, 0);

@@ -8,8 +8,8 @@
 const char *key_type_name(uint8_t type);
 /* Does the key exist? False: an error has been replied. */
 bool key_look(struct call *c, slice key, struct ks_value *out, bool *found);
-/* A database number in an argument. `bad` is the text for what is no number (NULL: the standard one). */
-bool key_database(struct call *c, int at, const char *bad, uint16_t *out);
+/* A database number in an argument. False: an error has been replied. */
+bool key_database(struct call *c, int at, uint16_t *out);
 
 void cmd_del(struct call *c);
 void cmd_exists(struct call *c);

@@ -50,6 +50,15 @@ static bool parse_options(const struct call *c, int from, bool getex, struct opt
     return true;
 }
 
+/* The command's name in lower case, as the table has it. */
+static void bad_time(struct call *c)
+{
+    char name[16];
+    size_t n = c->argv[0].n < sizeof name ? c->argv[0].n : sizeof name - 1;
+    for (size_t i = 0; i < n; i++) name[i] = (char)(c->argv[0].p[i] | 0x20);
+    reply_error(c, "ERR invalid expire time in '%.*s' command", (int)n, name);
+}
+
 /* The time in an argument as Unix ms. False: an error has been replied. */
 static bool parse_time(struct call *c, int at, bool seconds, bool relative, uint64_t *out)
 {
@@ -61,7 +70,7 @@ static bool parse_time(struct call *c, int at, bool seconds, bool relative, uint
     *out = (uint64_t)(relative ? v + now : v);
     return true;
 bad:
-    reply_error(c, "ERR invalid expire time in '%.*s' command", (int)c->argv[0].n, (const char *)c->argv[0].p);
+    bad_time(c);
     return false;
 }
 
