@@ -151,7 +151,6 @@ int fold_open(struct engine *e, slice saved, struct fold **out)
         rc = err_note(E_CORRUPT, "the books reach to %llu, the index to %llu only", (unsigned long long)book_get(&f->seq),
                       (unsigned long long)index_covers(e->index));
     if (!rc) rc = load_events(f);
-    f->opened_seq = book_get(&f->seq);
     if (rc)
         fold_close(&f);
     else
@@ -211,7 +210,8 @@ int fold_build(struct fold *f, unsigned budget)
 bool fold_drop(void *fold, slice key, slice value)
 {
     struct fold *f = fold;
-    uint64_t id;
+    uint32_t id;
+    size_t head;
     if (!f || key.n < 11) return false;
     switch (key.p[0]) {
     case RANGE_LIVE: { /* a generation that a flush has ended */
@@ -226,7 +226,7 @@ bool fold_drop(void *fold, slice key, slice value)
     case RANGE_SORTED:
     case RANGE_CLOSED: {
         struct range_interval v;
-        id = get_be64(key.p + 1);
+        if (range_sorted_index(key, &id, &head)) return false;
         if (sorted_is_dead(f, id)) return true;
         if (key.p[0] == RANGE_SORTED || book_get(&f->horizon) == 0) return false;
         return range_interval_parse(key, value, &v) == E_OK && v.to <= book_get(&f->horizon);

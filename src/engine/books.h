@@ -29,7 +29,6 @@ struct fold {
     _Atomic uint64_t expired_ms;  /* every expiry up to here was handed to a caller */
     /* Mean size of ordinary keys' nodes: sum over about the last PLAIN_WINDOW of them. */
     _Atomic uint64_t plain_sum, plain_n;
-    uint64_t opened_seq;          /* fold_seq when opened: definitions up to here were loaded, not folded */
     struct buf key, value, mem;   /* scratch */
 };
 #define PLAIN_WINDOW 1024

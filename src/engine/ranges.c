@@ -4,6 +4,7 @@
 #define ESCAPE       0x00
 #define ESCAPED_ZERO 0xff
 #define ESCAPE_END   0x01
+#define LONG_INDEX   0xf0 /* numbers from here on are written with four more bytes */
 
 static void add_be16(struct buf *b, uint16_t v)
 {
@@ -151,22 +152,26 @@ void range_event(struct buf *out, uint64_t seq)
     add_be64(out, seq);
 }
 
-void range_sorted_from(struct buf *out, uint8_t tag, uint64_t index, slice sort_key)
+void range_sorted_from(struct buf *out, uint8_t tag, uint32_t index, slice sort_key)
 {
     ASSERT(tag == RANGE_SORTED || tag == RANGE_CLOSED);
     begin(out, tag);
-    add_be64(out, index);
+    buf_add_byte(out, index < LONG_INDEX ? (uint8_t)index : LONG_INDEX);
+    if (index >= LONG_INDEX) {
+        put_be32(buf_reserve(out, 4), index);
+        out->n += 4;
+    }
     buf_add_slice(out, sort_key);
 }
 
-void range_sorted(struct buf *out, uint64_t index, slice sort_key, slice key)
+void range_sorted(struct buf *out, uint32_t index, slice sort_key, slice key)
 {
     ASSERT(sort_key.n > 0);
     range_sorted_from(out, RANGE_SORTED, index, sort_key);
     add_escaped(out, key);
 }
 
-void range_closed(struct buf *out, uint64_t index, slice sort_key, slice key, uint64_t from)
+void range_closed(struct buf *out, uint32_t index, slice sort_key, slice key, uint64_t from)
 {
     ASSERT(sort_key.n > 0);
     range_sorted_from(out, RANGE_CLOSED, index, sort_key);
@@ -375,18 +380,29 @@ int range_event_parse(slice entry, slice value, uint64_t *seq, uint8_t *kind, ui
     return E_OK;
 }
 
+int range_sorted_index(slice entry, uint32_t *index, size_t *used)
+{
+    if (entry.n < 2 || (entry.p[0] != RANGE_SORTED && entry.p[0] != RANGE_CLOSED)) return bad("a sorted index");
+    bool wide = entry.p[1] == LONG_INDEX;
+    if (entry.p[1] > LONG_INDEX || (wide && entry.n < 6)) return bad("a sorted index");
+    *index = wide ? get_be32(entry.p + 2) : entry.p[1];
+    *used = wide ? 6 : 2;
+    return E_OK;
+}
+
 int range_interval_parse(slice entry, slice value, struct range_interval *out)
 {
     uint64_t n, seq;
     const uint8_t *end = value.p + value.n, *p = value.n ? get_varint(value.p, end, &n) : NULL;
-    if (!p || get_varint(p, end, &seq) != end || entry.n < 9) return bad("a sorted index");
+    if (!p || get_varint(p, end, &seq) != end) return bad("a sorted index");
+    size_t head;
+    int rc = range_sorted_index(entry, &out->index, &head);
+    if (rc) return rc;
     bool closed = entry.p[0] == RANGE_CLOSED;
     size_t tail = closed ? 8 : 0;
-    if (!closed && entry.p[0] != RANGE_SORTED) return bad("a sorted index");
-    if (n == 0 || n > entry.n || 9 + n + 2 + tail > entry.n) return bad("a sorted index");
-    out->index = get_be64(entry.p + 1);
-    out->sort_key = slice_of(entry.p + 9, n);
-    out->escaped = slice_of(entry.p + 9 + n, entry.n - 9 - n - tail);
+    if (n == 0 || n > entry.n || head + n + 2 + tail > entry.n) return bad("a sorted index");
+    out->sort_key = slice_of(entry.p + head, n);
+    out->escaped = slice_of(entry.p + head + n, entry.n - head - n - tail);
     out->from = closed ? get_be64(entry.p + entry.n - 8) : seq;
     out->to = closed ? seq : UINT64_MAX;
     return E_OK;

@@ -15,13 +15,14 @@
  *   T   time            ms u64                                                        first seq whose running time reaches ms
  *   K   tokens          lineage u16, token                                            seq
  *   S   store events    seq u64                                                       kind u8, u16le a, u16le b
- *   I   sorted, live    index u64, sort key, esc(key)                                 bytes of sort key, from
- *   J   sorted, closed  index u64, sort key, esc(key), from u64                       bytes of sort key, to
+ *   I   sorted, live    index, sort key, esc(key)                                 bytes of sort key, from
+ *   J   sorted, closed  index, sort key, esc(key), from u64                       bytes of sort key, to
  *
  * V: the filter prefix is all but ~seq, so "newest at or before P" is the first entry from (key, ~P) on with that prefix.
  * H: generation = newest flush of the lineage when folded, so a flush needs no deletes.
  * S: kind NODE_FLUSH with a = lineage or NODE_ALL_LINEAGES; kind NODE_SWAP with the two database numbers.
- * I, J: `index` is the seq of the definition. An entry holds at points [from, to); a live one until the next flush.
+ * I, J: `index` is the definition's number: one byte below F0, else F0 and u32, so that the first eight bytes of a key, which the index's write
+ * buffer compares first, reach into the sort key. An entry holds at points [from, to); a live one until the next flush.
  *
  * Values read from the index are checked: a parse that fails is E_CORRUPT. */
 #ifndef VARVE_ENGINE_RANGES_H
@@ -61,9 +62,9 @@ void range_effect(struct buf *out, uint64_t cause, uint64_t effect);
 void range_time(struct buf *out, uint64_t ms);
 void range_token(struct buf *out, uint16_t lineage, slice token);
 void range_event(struct buf *out, uint64_t seq);
-void range_sorted(struct buf *out, uint64_t index, slice sort_key, slice key);
-void range_closed(struct buf *out, uint64_t index, slice sort_key, slice key, uint64_t from);
-void range_sorted_from(struct buf *out, uint8_t tag, uint64_t index, slice sort_key); /* common beginning of one value's entries */
+void range_sorted(struct buf *out, uint32_t index, slice sort_key, slice key);
+void range_closed(struct buf *out, uint32_t index, slice sort_key, slice key, uint64_t from);
+void range_sorted_from(struct buf *out, uint8_t tag, uint32_t index, slice sort_key); /* common beginning of one value's entries */
 /* Turns a common beginning into the first key behind everything that begins so. False when there is none (all FF). */
 bool range_end(struct buf *prefix);
 
@@ -86,12 +87,14 @@ int range_flag_parse(slice value, bool *alive) MUST_CHECK;
 int range_seq_parse(slice value, uint64_t *seq) MUST_CHECK;
 int range_event_parse(slice entry, slice value, uint64_t *seq, uint8_t *kind, uint16_t ab[2]) MUST_CHECK;
 struct range_interval {       /* one I or J entry */
-    uint64_t index;
+    uint32_t index;
     slice sort_key;           /* borrowed */
     slice escaped;            /* esc(key), borrowed: compares as the keys do */
     uint64_t from, to;        /* to = UINT64_MAX for I */
 };
 int range_interval_parse(slice entry, slice value, struct range_interval *out) MUST_CHECK;
+/* The number of the index that an I or J entry belongs to; *used = bytes up to the sort key. */
+int range_sorted_index(slice entry, uint32_t *index, size_t *used) MUST_CHECK;
 /* Undoes esc() at the start of `in`, appends to *out; *used = bytes read. */
 int range_unescape(slice in, struct buf *out, size_t *used) MUST_CHECK;
 

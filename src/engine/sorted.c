@@ -1,6 +1,6 @@
 /* Definitions of sorted indexes: the list, its saved form, and what others may ask of it. See sorted.h.
  *
- * Saved form: varint n; then each: varint id, u16 lineage, u8 kind, u8 state (1 ready, 2 started), varint length + coll, varint length + path,
+ * Saved form: varint newest number, varint n; then each: varint number, varint since, u16 lineage, u8 kind, u8 state (1 ready, 2 started), varint length + coll, varint length + path,
  * varint entries, bytes, built, varint length + position. */
 #include "engine/sorted.h"
 #include "base/mem.h"
@@ -50,10 +50,11 @@ static bool is_over(const struct sorted *d, uint16_t lineage, slice coll)
     return d->lineage == lineage && slice_eq(d->coll, coll);
 }
 
-static struct sorted *add(struct sorted_set *s, uint64_t id, uint16_t lineage, uint8_t kind, const slice names[2])
+static struct sorted *add(struct sorted_set *s, uint32_t id, uint64_t since, uint16_t lineage, uint8_t kind, const slice names[2])
 {
     struct sorted *d = mem_zalloc(sizeof *d);
     d->id = id;
+    d->since = since;
     d->lineage = lineage;
     d->kind = kind;
     d->names = mem_alloc(names[0].n + names[1].n + 1);
@@ -64,13 +65,14 @@ static struct sorted *add(struct sorted_set *s, uint64_t id, uint16_t lineage, u
     d->steps_ok = json_path_parse(d->path, &d->steps) == E_OK;
     mutex_lock(&s->mutex);
     list_add(&s->live, d);
+    if (id > s->newest_id) s->newest_id = id;
     mutex_unlock(&s->mutex);
     return d;
 }
 
 static void drop(struct sorted_set *s, struct sorted *d, uint64_t seq)
 {
-    ASSERT(seq > d->id);
+    ASSERT(seq > d->since);
     mutex_lock(&s->mutex);
     size_t i = 0;
     while (i < s->live.n && s->live.at[i] != d) i++;
@@ -107,7 +109,7 @@ int sorted_define(struct fold *f, const struct node *n)
     if (d && node_is_live(n) && d->kind == kind) return E_OK;
     if (d) drop(&f->sorted, d, n->seq);
     if (!node_is_live(n)) return E_OK;
-    d = add(&f->sorted, n->seq, n->lineage, kind, names);
+    d = add(&f->sorted, f->sorted.newest_id + 1, n->seq, n->lineage, kind, names);
     /* A text index has no entries: words are looked for in the documents. */
     if (kind != SORTED_ORDERED) atomic_store_explicit(&d->ready, true, memory_order_release);
     return E_OK;
@@ -133,7 +135,7 @@ void sorted_flush(struct fold *f, uint16_t lineage)
     }
 }
 
-bool sorted_is_dead(struct fold *f, uint64_t id)
+bool sorted_is_dead(struct fold *f, uint32_t id)
 {
     ASSERT(f);
     struct sorted_set *s = &f->sorted;
@@ -146,7 +148,7 @@ bool sorted_is_dead(struct fold *f, uint64_t id)
     mutex_unlock(&s->mutex);
     if (live) return false;
     if (known) return dropped <= index_flushed_covers(f->e->index); /* a crash cannot bring it back */
-    return id <= f->opened_seq;
+    return id <= s->opened_id;
 }
 
 slice sorted_value_of(const struct sorted *s, slice json)
@@ -179,12 +181,12 @@ void sorted_save(struct fold *f, struct buf *out)
 {
     ASSERT(f && out);
     const struct sorted_list *l = &f->sorted.live;
-    uint8_t *p = buf_reserve(out, VARINT_MAX);
-    out->n += (size_t)(put_varint(p, l->n) - p);
+    uint8_t *p = buf_reserve(out, 2 * VARINT_MAX);
+    out->n += (size_t)(put_varint(put_varint(p, f->sorted.newest_id), l->n) - p);
     for (size_t i = 0; i < l->n; i++) {
         struct sorted *d = l->at[i];
-        uint8_t *q = p = buf_reserve(out, 4 + 4 * VARINT_MAX);
-        q = put_varint(q, d->id);
+        uint8_t *q = p = buf_reserve(out, 4 + 5 * VARINT_MAX);
+        q = put_varint(put_varint(q, d->id), d->since);
         put_u16(q, d->lineage);
         q[2] = d->kind;
         q[3] = (uint8_t)((atomic_load(&d->ready) ? STATE_READY : 0) | (d->started ? STATE_STARTED : 0));
@@ -210,12 +212,15 @@ static const uint8_t *load_slice(const uint8_t *p, const uint8_t *end, slice *ou
 int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
 {
     ASSERT(f && f->sorted.live.n == 0);
-    uint64_t n, id, counts[3];
-    const uint8_t *p = get_varint(*from, end, &n);
+    uint64_t n, newest, id, since, counts[3];
+    const uint8_t *p = get_varint(*from, end, &newest);
+    if (p) p = get_varint(p, end, &n);
+    if (p && newest > UINT32_MAX) return E_CORRUPT;
     for (uint64_t i = 0; p && i < n; i++) {
         slice names[2], position;
         p = get_varint(p, end, &id);
-        if (!p || end - p < 4) return E_CORRUPT;
+        if (p) p = get_varint(p, end, &since);
+        if (!p || id > newest || end - p < 4) return E_CORRUPT;
         const uint8_t *fixed = p;
         p += 4;
         for (int k = 0; k < 3 && p; k++) p = get_varint(p, end, &counts[k]);
@@ -223,7 +228,7 @@ int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
         p = load_slice(p, end, &names[1]);
         p = load_slice(p, end, &position);
         if (!p || get_u16(fixed) >= ENGINE_DATABASES_MAX) return E_CORRUPT;
-        struct sorted *d = add(&f->sorted, id, get_u16(fixed), fixed[2], names);
+        struct sorted *d = add(&f->sorted, (uint32_t)id, since, get_u16(fixed), fixed[2], names);
         atomic_store(&d->ready, (fixed[3] & STATE_READY) != 0);
         d->started = (fixed[3] & STATE_STARTED) != 0;
         book_set(&d->entries, counts[0]);
@@ -232,6 +237,7 @@ int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
         buf_add_slice(&d->position, position);
     }
     if (!p) return E_CORRUPT;
+    f->sorted.newest_id = f->sorted.opened_id = (uint32_t)newest;
     *from = p;
     return E_OK;
 }
@@ -253,7 +259,7 @@ static void describe(struct fold *f, struct sorted *d, struct sorted_info *out)
                                 .built_pct = ready ? 100 : (uint8_t)(pct < 99 ? pct : 99),
                                 .entries = book_get(&d->entries),
                                 .bytes = book_get(&d->bytes),
-                                .since = d->id};
+                                .since = d->since};
 }
 
 int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i),

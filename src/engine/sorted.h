@@ -21,7 +21,8 @@
 enum sorted_kind { SORTED_ORDERED = 0, SORTED_TEXT = 1 };
 
 struct sorted {
-    uint64_t id;                   /* seq of the definition */
+    uint32_t id;                   /* its number, from 1, never used again: what its entries are named by */
+    uint64_t since;                /* seq of the definition */
     uint16_t lineage;
     uint8_t kind;
     uint8_t *names;                /* coll, then path */
@@ -45,6 +46,7 @@ struct sorted_list {
 struct sorted_set {
     struct mutex mutex;            /* guards both lists */
     struct sorted_list live, dropped;
+    uint32_t newest_id, opened_id; /* newest number given, now and when the fold was opened; under the mutex too */
     struct sorted_pending *pending;
     struct buf old_key, new_key, entry, value, doc; /* scratch of the folding thread */
 };
@@ -61,7 +63,7 @@ int sorted_fold(struct fold *f, const struct node *n, const struct node *prev) M
 void sorted_flush(struct fold *f, uint16_t lineage); /* or NODE_ALL_LINEAGES: counts of entries only */
 int sorted_build(struct fold *f, unsigned budget) MUST_CHECK;
 /* May entries of this index be forgotten? Any thread. */
-bool sorted_is_dead(struct fold *f, uint64_t id);
+bool sorted_is_dead(struct fold *f, uint32_t id);
 void sorted_save(struct fold *f, struct buf *out);
 int sorted_load(struct fold *f, const uint8_t **p, const uint8_t *end) MUST_CHECK;
 /* The document's value at the index's path: null when it has none. */

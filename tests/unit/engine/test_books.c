@@ -65,7 +65,8 @@ static void test_drop(void **state)
     assert_true(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
     range_live(&key, 1, 0, 1, slice_str("k"));
     assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
-    uint64_t id = bed_define(b, 0, "a", "plan", NODE_PUT);
+    bed_define(b, 0, "a", "plan", NODE_PUT);
+    uint32_t id = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("plan"))->id;
     range_closed(&key, id, slice_str("s"), slice_str("a:1"), 4);
     range_sorted_value(&value, 1, 9);
     assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));

@@ -106,6 +106,9 @@ static void test_intervals(void **state)
     assert_true(v.index == 5 && v.from == 300 && v.to == 400 && slice_eq(v.sort_key, slice_str("sort")));
     assert_int_equal(range_unescape(v.escaped, &key, &used), E_OK);
     assert_true(used == v.escaped.n && slice_eq(buf_slice(&key), names[8]));
+    range_closed(&k, 0x12345, slice_str("sort"), names[8], 300);
+    assert_int_equal(range_interval_parse(buf_slice(&k), buf_slice(&value), &v), E_OK);
+    assert_true(v.index == 0x12345 && v.from == 300 && v.to == 400 && slice_eq(v.sort_key, slice_str("sort")));
     range_sorted_value(&value, 400, 400);
     assert_int_equal(range_interval_parse(buf_slice(&k), buf_slice(&value), &v), E_CORRUPT);
     assert_int_equal(range_unescape(slice_of("a\0\2", 3), &key, &used), E_CORRUPT);

@@ -13,7 +13,8 @@ static void intervals(struct bed *b, struct sorted *d, struct buf *out)
         struct index_iter *it = NULL;
         int rc;
         range_sorted_from(&lower, tags[i], d->id, (slice){0});
-        range_sorted_from(&upper, tags[i], d->id + 1, (slice){0});
+        range_sorted_from(&upper, tags[i], d->id, (slice){0});
+        range_end(&upper);
         assert_int_equal(index_iter_open(s, buf_slice(&lower), buf_slice(&upper), &it), E_OK);
         for (rc = index_seek(it, buf_slice(&lower)); rc == E_OK; rc = index_next(it)) {
             struct range_interval v;
