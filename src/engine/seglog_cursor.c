@@ -54,6 +54,7 @@ static int enter(struct seglog_cursor *c)
         return E_AGAIN;
     }
     int rc = segment_ceiling(c->s, c->next, &at);
+    if (rc && rc != E_END) segment_unref(&c->s); /* not entered: the next call tries again */
     if (rc) return rc;
     struct buf keep = c->scan.buf;
     segscan_init(&c->scan, c->s->os, c->s->file, at.offset, segment_end(c->s));

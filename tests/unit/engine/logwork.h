@@ -3,6 +3,7 @@
 #define VARVE_TESTS_LOGWORK_H
 
 #include "base/codec.h"
+#include "base/logline.h"
 #include "base/os_sim.h"
 #include "engine/seglog.h"
 

@@ -1,0 +1,73 @@
+/* The cursor: any start, the end and beyond, and damage that it must not walk over. */
+#include "logwork.h"
+
+static void test_any_start(void **state)
+{
+    struct os *os = os_memory_new();
+    struct seglog *l;
+    struct seglog_report rep;
+    struct seglog_cursor *c;
+    slice raw;
+    bool more;
+    uint64_t seq;
+    assert_int_equal(work_open(os, &l, &rep), E_OK);
+    assert_int_equal(work_append(l, 1200, 2), E_OK);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        for (uint64_t from = 1; from <= 1200; from++) {
+            assert_int_equal(seglog_cursor_open(l, from, &c), E_OK);
+            for (uint64_t k = from; k < from + 3 && k <= 1200; k++) {
+                assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_OK);
+                assert_true(seq == k && work_is(k, raw) && more == (k != work_commit_last(k)));
+            }
+            seglog_cursor_close(&c);
+        }
+        work_background(l);
+    }
+    assert_int_equal(seglog_cursor_open(l, 1205, &c), E_OK); /* beyond the end: waits for it */
+    assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_END);
+    assert_int_equal(work_append(l, 1210, 2), E_OK);
+    assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_OK);
+    assert_int_equal(seq, 1205);
+    seglog_cursor_close(&c);
+    seglog_close(&l);
+    os_free(&os);
+}
+
+/* Damage stops it with the reason, and stops it again: nothing is skipped. */
+static void test_stops_at_damage(void **state)
+{
+    struct os *os = os_sim_new(1);
+    struct seglog *l;
+    struct seglog_report rep;
+    struct seglog_cursor *c;
+    slice raw;
+    bool more;
+    uint64_t seq, next = 1;
+    assert_int_equal(work_open(os, &l, &rep), E_OK);
+    assert_int_equal(work_append(l, 1200, 2), E_OK);
+    work_background(l);
+    assert_int_equal(os_sim_flip(os, "/store/log/0000000000000001-0000.seg", 9000, 1), E_OK);
+    assert_int_equal(seglog_cursor_open(l, 1, &c), E_OK);
+    int rc;
+    while ((rc = seglog_cursor_next(c, &seq, &raw, &more)) == E_OK) assert_int_equal(seq, next++);
+    assert_int_equal(rc, E_CORRUPT);
+    assert_true(next > 10 && next < 200);
+    assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_CORRUPT);
+    seglog_cursor_close(&c);
+    os_sim_set(os, &(struct os_sim_faults){.fail_read_at = 1});
+    assert_int_equal(seglog_cursor_open(l, 900, &c), E_OK);
+    rc = seglog_cursor_next(c, &seq, &raw, &more);
+    assert_true(rc == E_IO);
+    assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_OK); /* a passing error passes */
+    assert_int_equal(seq, 900);
+    seglog_cursor_close(&c);
+    seglog_close(&l);
+    os_free(&os);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_start), cmocka_unit_test(test_stops_at_damage)};
+    log_set_level(LOG_NOTHING);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
