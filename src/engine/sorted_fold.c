@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "engine/books.h"
 
-#define PENDING_FIRST 256 /* slots, a power of two */
+#define PENDING_FIRST 256        /* slots, a power of two */
+#define RECENT_SLOTS  (1u << 15) /* likewise */
 
 /* ---- live entries not yet stepped: open addressing over the bytes of the I key ---- */
 
@@ -14,7 +15,12 @@ struct pending_slot {
     size_t at, n; /* in keys; n = 0: free */
     uint64_t from;
 };
+/* A live entry put not long ago, found without the index: its whole hash stands for its key, under the store's secret seed. */
+struct recent {
+    uint64_t hash, from; /* from = 0: free */
+};
 struct sorted_pending {
+    struct recent *recent;
     struct buf keys;
     struct pending_slot *slot;
     size_t slots, used;
@@ -26,6 +32,7 @@ void sorted_pending_free(struct sorted_pending **p)
     ASSERT(p);
     if (!*p) return;
     buf_fini(&(*p)->keys);
+    mem_free((*p)->recent);
     mem_free((*p)->slot);
     mem_free(*p);
     *p = NULL;
@@ -48,6 +55,7 @@ static struct sorted_pending *pending_now(struct fold *f)
         p = f->sorted.pending = mem_zalloc(sizeof *p);
         p->slots = PENDING_FIRST;
         p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
+        p->recent = mem_zalloc(RECENT_SLOTS * sizeof p->recent[0]);
         p->covers = covers;
     } else if (p->covers != covers) {
         if (p->used) memset(p->slot, 0, p->slots * sizeof p->slot[0]);
@@ -56,6 +64,22 @@ static struct sorted_pending *pending_now(struct fold *f)
         p->covers = covers;
     }
     return p;
+}
+
+static struct recent *recent_slot(struct fold *f, slice key, uint64_t *hash)
+{
+    struct sorted_pending *p = pending_now(f);
+    ASSERT(key.n > 0);
+    *hash = key_hash(&f->e->seed, key.p, key.n);
+    return &p->recent[*hash & (RECENT_SLOTS - 1)];
+}
+
+/* Follows every put (from > 0) and delete (0) of a live entry, so that what it holds is always what the index holds. */
+static void recent_set(struct fold *f, slice key, uint64_t from)
+{
+    uint64_t hash;
+    struct recent *r = recent_slot(f, key, &hash);
+    if (from > 0 || r->hash == hash) *r = (struct recent){hash, from};
 }
 
 static void pending_put(struct fold *f, slice key, uint64_t from)
@@ -82,9 +106,11 @@ static void pending_put(struct fold *f, slice key, uint64_t from)
 /* Since when does the live entry `key` hold? E_NOTFOUND. */
 static int live_since(struct fold *f, slice key, uint64_t *from)
 {
-    struct pending_slot *s = pending_lookup(pending_now(f), key);
-    if (s->n) {
-        *from = s->from;
+    uint64_t hash;
+    const struct recent *r = recent_slot(f, key, &hash);
+    const struct pending_slot *s = pending_lookup(pending_now(f), key);
+    if (s->n || (r->from && r->hash == hash)) {
+        *from = s->n ? s->from : r->from;
         return E_OK;
     }
     struct buf *found = probe_buf(PROBE_FOUND), *value = probe_buf(PROBE_VALUE);
@@ -104,7 +130,15 @@ static void open_entry(struct fold *f, struct sorted *d, slice sort_key, slice k
     range_sorted(&s->entry, d->id, sort_key, key);
     range_sorted_value(&s->value, sort_key.n, from);
     index_put(f->e->index, buf_slice(&s->entry), buf_slice(&s->value), s->entry.n);
+    recent_set(f, buf_slice(&s->entry), from);
     book_add(&d->bytes, s->entry.n + s->value.n);
+}
+
+static void delete_entry(struct fold *f)
+{
+    slice key = buf_slice(&f->sorted.entry);
+    recent_set(f, key, 0);
+    index_delete(f->e->index, key);
 }
 
 static void put_closed(struct fold *f, struct sorted *d, slice sort_key, slice key, uint64_t from, uint64_t to)
@@ -123,7 +157,7 @@ static int close_entry(struct fold *f, struct sorted *d, slice sort_key, slice k
     range_sorted(&s->entry, d->id, sort_key, key);
     int rc = live_since(f, buf_slice(&s->entry), &from);
     if (rc && rc != E_NOTFOUND) return rc;
-    index_delete(f->e->index, buf_slice(&s->entry));
+    delete_entry(f);
     if (!rc && from < to) put_closed(f, d, sort_key, key, from, to);
     book_add(&d->bytes, 8); /* the closed form is that much longer */
     return E_OK;
@@ -216,7 +250,7 @@ static void build_close(struct build *b, uint64_t to)
     put_closed(b->f, b->d, buf_slice(&b->sort_key), b->key, b->from, to);
     book_add(&b->d->bytes, s->entry.n + s->value.n);
     range_sorted(&s->entry, b->d->id, buf_slice(&b->sort_key), b->key);
-    index_delete(b->f->e->index, buf_slice(&s->entry));
+    delete_entry(b->f);
     b->open = false;
 }
 

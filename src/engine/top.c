@@ -253,12 +253,13 @@ static int start(struct top_cursor *c)
     return seek_edge(c, after, edge, !c->descending);
 }
 
-/* Backward at the head: a group of one entry is taken where the iterator stands. *taken: c->key is its document, if it holds. */
+/* Backward: a group of one entry is taken where its iterator stands. *taken: it was one, and c->key is its document if *found. */
 static int take_single(struct top_cursor *c, bool *taken, bool *found)
 {
-    struct side *s = &c->side[0];
+    bool in_i = in_group(c, &c->side[0]), in_j = in_group(c, &c->side[1]);
+    struct side *s = &c->side[in_i ? 0 : 1];
     *taken = *found = false;
-    if (!c->head || may_be_cut(buf_slice(&c->group))) return E_OK;
+    if ((in_i && in_j) || may_be_cut(buf_slice(&c->group))) return E_OK;
     bool hold = holds(c, &s->v);
     buf_clear(&c->single);
     buf_add_slice(&c->single, s->v.escaped);
