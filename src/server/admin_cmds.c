@@ -175,7 +175,7 @@ static void cmd_shutdown(struct call *c)
         return;
     }
     c->client->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    server_stop(server_of(c), 0);
+    server_end(server_of(c), 0);
 }
 
 /* ---- waiting ---- */

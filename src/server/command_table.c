@@ -52,7 +52,7 @@ static size_t bucket_of(uint64_t w0, uint64_t w1, size_t n)
 
 static bool same_name(const struct command_entry *e, slice name, uint64_t w0, uint64_t w1)
 {
-    if (e->word0 != w0 || e->word1 != w1 || strlen(e->row->name) != name.n) return false;
+    if (e->word0 != w0 || e->word1 != w1 || e->name_bytes != name.n) return false;
     return name.n <= 16 || slice_is(name, e->row->name);
 }
 
@@ -142,6 +142,7 @@ static void fill_entry(struct command_entry *e, const struct command *row, const
     e->has_keys = key_spec_used(k) || row->find_keys;
     if (key_spec_used(k) && !k->keyword && k->last == 0 && k->keynum == 0 && k->begin > 0 && !key_spec_used(&row->keys[1]) && !row->find_keys)
         e->first_key = (uint16_t)k->begin;
+    e->name_bytes = (uint16_t)strlen(row->name);
     name_words(slice_str(row->name), &e->word0, &e->word1);
 }
 

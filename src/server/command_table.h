@@ -19,6 +19,7 @@ struct command_entry {
     uint32_t flags;                      /* row's; a container shares its own with no sub-command */
     uint64_t categories;                 /* bits, see command_category_name */
     uint16_t id;
+    uint16_t name_bytes;                 /* of row->name */
     uint16_t first_key;                  /* position of the only key when it is one fixed position, else 0 */
     bool has_keys;
     struct command_entry *subs;

@@ -133,7 +133,7 @@ static void add_quoted(struct buf *out, slice s)
     buf_add_byte(out, '"');
 }
 
-bool config_flags_to_text(int argc, char **argv, struct buf *text, struct buf *error)
+bool config_flags_to_text(int argc, const char *const *argv, struct buf *text, struct buf *error)
 {
     for (int i = 0; i < argc;) {
         if (strncmp(argv[i], "--", 2) != 0 || !argv[i][2]) {

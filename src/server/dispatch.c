@@ -287,7 +287,7 @@ static void run(struct client *c, const struct command_entry *e, const slice *ar
     dispatch_replied(c, e, before);
 }
 
-enum dispatch_result dispatch(struct client *c, const struct command_entry *e, const slice *argv, int argc)
+enum dispatch_result dispatch(struct client *c, const struct command_entry *e, slice *argv, int argc)
 {
     ASSERT(argc > 0);
     loop_tick(c->loop);
@@ -313,6 +313,8 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, c
         return DISPATCH_DONE;
     }
     if (__builtin_expect(atomic_load_explicit(&c->server->pause, memory_order_relaxed) != PAUSE_NONE, 0) && paused(c, flags)) return DISPATCH_HELD;
+    argv[e->parent != NULL] = slice_of(e->row->name, e->name_bytes);
+    if (e->parent) argv[0] = slice_of(e->parent->row->name, e->parent->name_bytes);
     if (__builtin_expect(c->flags & CLIENT_MULTI, 0) && !runs_in_multi(e)) {
         multi_queue(c, e, argv, argc);
         buf_add(&c->out, "+QUEUED\r\n", 9);

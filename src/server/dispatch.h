@@ -7,8 +7,9 @@
 
 enum dispatch_result { DISPATCH_DONE, DISPATCH_HELD }; /* HELD: not run, CLIENT PAUSE is in force; run it again later */
 
-/* `e` is what command_find said for argv[0] (NULL: unknown). */
-enum dispatch_result dispatch(struct client *c, const struct command_entry *e, const slice *argv, int argc);
+/* `e` is what command_find said for argv[0] (NULL: unknown). The name (and a sub-command's) in argv becomes the table's, in small letters, as
+ * families put it into error texts. */
+enum dispatch_result dispatch(struct client *c, const struct command_entry *e, slice *argv, int argc);
 /* Finds the entry that runs: a sub-command when e is a container. NULL after writing the standard error to *error (no code of its own: "ERR …"). */
 const struct command_entry *dispatch_resolve(const struct command_entry *e, const slice *argv, int argc, struct buf *error);
 /* Runs the command's function inside EXEC: locks and batch are the caller's. */

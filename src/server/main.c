@@ -61,7 +61,7 @@ static bool configure(struct config *c, int argc, char **argv, struct buf *error
         i++;
     }
     if (ok && standard) ok = config_read_file(c, "-", error);
-    ok = ok && config_flags_to_text(end - i, argv + i, &text, error) && config_read(c, buf_slice(&text), "command line", error);
+    ok = ok && config_flags_to_text(end - i, (const char *const *)argv + i, &text, error) && config_read(c, buf_slice(&text), "command line", error);
     buf_fini(&text);
     return ok;
 }

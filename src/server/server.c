@@ -261,7 +261,7 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *w, int events)
 {
     struct server *s = w->data;
     log_line(LOG_WARNING, "Received %s scheduling shutdown...", w->signum == SIGINT ? "SIGINT" : "SIGTERM");
-    server_stop(s, 0);
+    server_end(s, 0);
 }
 
 void server_wake_all(struct server *s)
@@ -269,7 +269,7 @@ void server_wake_all(struct server *s)
     for (unsigned i = 0; i < s->n_loops; i++) loop_wake(s->loops[i]);
 }
 
-void server_stop(struct server *s, int exit_code)
+void server_end(struct server *s, int exit_code)
 {
     if (atomic_exchange(&s->stopping, true)) return;
     atomic_store(&s->exit_code, exit_code);
@@ -291,7 +291,7 @@ int server_run(struct server *s)
         snprintf(name, sizeof name, "loop%u", i);
         if (thread_start(&s->loops[i]->thread, name, run_loop, s->loops[i]) < 0) {
             log_line(LOG_WARNING, "A thread cannot be started");
-            server_stop(s, 1);
+            server_end(s, 1);
             s->n_loops = i;
         }
     }

@@ -86,7 +86,7 @@ int server_open(struct server *s) MUST_CHECK;
 int server_run(struct server *s);
 void server_close(struct server *s);
 /* Any thread: asks for an orderly stop at the end of the present turn. */
-void server_stop(struct server *s, int exit_code);
+void server_end(struct server *s, int exit_code);
 void server_wake_all(struct server *s);
 void server_count_error(struct server *s, const char *text, size_t n);
 void server_init(struct server *s);

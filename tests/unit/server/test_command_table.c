@@ -1,0 +1,155 @@
+/* Look-up, keys and categories. */
+#include "server/command_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void nothing(struct call *c) {}
+
+static const struct command subs[] = {{"get", nothing, -3, CMD_ADMIN}, {"set", nothing, -4, CMD_ADMIN}, {NULL}};
+static const struct command rows[] = {
+    {"get", nothing, 2, CMD_READONLY | CMD_FAST, "string", KEYS_ONE("RO ACCESS")},
+    {"mset", nothing, -3, CMD_WRITE, "string", {{"OW UPDATE", 1, NULL, -1, 2, 0}}},
+    {"rename", nothing, 3, CMD_WRITE, "keyspace", {{"RW ACCESS DELETE", 1, NULL, 0, 1, 0}, {"OW UPDATE", 2, NULL, 0, 1, 0}}},
+    {"dmget", nothing, -3, CMD_READONLY, "document", {{"RO ACCESS", 1, NULL, 0, 1, 0, 1, 1, 1}}},
+    {"xread", nothing, -4, CMD_READONLY, "stream", {{"RO ACCESS", 1, "STREAMS", -1, 1, 2}}},
+    {"config", NULL, -2, 0, .sub = subs},
+    {"a-name-that-is-longer-than-sixteen", nothing, 1, 0},
+    {"a-name-that-is-shorter-than-sixteen", nothing, 1, 0},
+    {NULL},
+};
+static const struct family family = {MODULE_ABI, "test", 1, rows, sizeof(struct call)};
+
+static struct command_table *make(void)
+{
+    const struct family *all[] = {&family};
+    const char *clash;
+    struct command_table *t = command_table_new(all, 1, NULL, &clash);
+    assert_non_null(t);
+    return t;
+}
+
+static const struct command_entry *find(struct command_table *t, const char *name) { return command_find(t, slice_str(name)); }
+
+static void names_in_any_case(void **state)
+{
+    struct command_table *t = make();
+    assert_ptr_equal(find(t, "GeT"), find(t, "get"));
+    assert_string_equal(find(t, "GET")->name, "get");
+    assert_null(find(t, ""));
+    assert_null(find(t, "ge"));
+    assert_null(find(t, "gett"));
+    assert_null(find(t, "g\x05t"));
+    assert_null(find(t, "@et"));
+    assert_string_equal(find(t, "A-NAME-that-is-LONGER-than-sixteen")->name, "a-name-that-is-longer-than-sixteen");
+    assert_null(find(t, "a-name-that-is-middle-than-sixteen"));
+    assert_string_equal(command_find_full(t, slice_str("CONFIG|SET"))->name, "config|set");
+    assert_null(command_find_full(t, slice_str("config|nope")));
+    assert_null(command_find_full(t, slice_str("get|x")));
+    assert_int_equal(command_count(t), 8);
+    command_table_free(&t);
+}
+
+static void every_name_of_any_length(void **state)
+{
+    enum { N = 60 };
+    static char names[N][N + 2];
+    static struct command many[N + 1];
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k <= i; k++) names[i][k] = (char)('a' + (i * 7 + k) % 26);
+        many[i] = (struct command){.name = names[i], .fn = nothing, .arity = 1};
+    }
+    struct family f = {MODULE_ABI, "many", 1, many, sizeof(struct call)};
+    const struct family *all[] = {&f};
+    const char *clash;
+    struct command_table *t = command_table_new(all, 1, NULL, &clash);
+    assert_non_null(t);
+    for (int i = 0; i < N; i++) {
+        char upper[N + 2];
+        for (int k = 0; k <= i + 1; k++) upper[k] = (char)(names[i][k] ? names[i][k] - 32 : 0);
+        assert_string_equal(find(t, upper)->row->name, names[i]);
+    }
+    command_table_free(&t);
+}
+
+static void clashes_and_numbers(void **state)
+{
+    static const struct command again[] = {{"get", nothing, 2, 0}, {NULL}}, fresh[] = {{"fresh", nothing, 2, 0}, {NULL}};
+    struct family a = {MODULE_ABI, "again", 1, again, sizeof(struct call)}, b = {MODULE_ABI, "fresh", 1, fresh, sizeof(struct call)};
+    const struct family *clashing[] = {&family, &a}, *wider[] = {&b, &family};
+    const char *clash;
+    struct command_table *t = make();
+    assert_null(command_table_new(clashing, 2, t, &clash));
+    assert_string_equal(clash, "get");
+    struct command_table *w = command_table_new(wider, 2, t, &clash);
+    assert_int_equal(find(w, "get")->id, find(t, "get")->id);
+    assert_ptr_equal(command_by_id(w, find(w, "fresh")->id), find(w, "fresh"));
+    assert_int_equal(find(w, "fresh")->id, 10);
+    command_table_free(&w);
+    command_table_free(&t);
+}
+
+static int keys(struct command_table *t, const char *line, int out[8])
+{
+    static char text[128];
+    slice argv[16];
+    int n = 0;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *p = text; *p;) {
+        size_t len = strcspn(p, " ");
+        argv[n++] = slice_of(p, len);
+        p += len + (p[len] == ' ');
+    }
+    return command_keys(command_find(t, argv[0]), argv, n, out, NULL, 8);
+}
+
+static void keys_from_specs(void **state)
+{
+    struct command_table *t = make();
+    int k[8], first, last, step;
+    assert_int_equal(find(t, "get")->first_key, 1);
+    assert_int_equal(find(t, "rename")->first_key, 0);
+    assert_int_equal(keys(t, "get a", k), 1);
+    assert_int_equal(keys(t, "mset a 1 b 2", k), 2);
+    assert_int_equal(k[1], 3);
+    assert_int_equal(keys(t, "rename a b", k), 2);
+    assert_int_equal(k[1], 2);
+    assert_int_equal(keys(t, "dmget 2 a b", k), 2);
+    assert_int_equal(k[0], 2);
+    assert_int_equal(keys(t, "dmget 3 a b", k), -1);
+    assert_int_equal(keys(t, "dmget x a b", k), -1);
+    assert_int_equal(keys(t, "xread count 2 streams a b 0 0", k), 2);
+    assert_int_equal(k[0], 4);
+    assert_int_equal(k[1], 5);
+    command_key_range(find(t, "rename"), &first, &last, &step);
+    assert_true(first == 1 && last == 2 && step == 1);
+    command_key_range(find(t, "mset"), &first, &last, &step);
+    assert_true(first == 1 && last == -1 && step == 2);
+    command_key_range(find(t, "dmget"), &first, &last, &step);
+    assert_true(first == 0 && last == 0 && step == 0);
+    command_table_free(&t);
+}
+
+static void categories(void **state)
+{
+    struct command_table *t = make();
+    uint64_t get = find(t, "get")->categories;
+    assert_true(get >> command_category_find(slice_str("read")) & 1);
+    assert_true(get >> command_category_find(slice_str("fast")) & 1);
+    assert_false(get >> command_category_find(slice_str("slow")) & 1);
+    assert_true(find(t, "mset")->categories >> command_category_find(slice_str("write")) & 1);
+    assert_true(command_find_full(t, slice_str("config|get"))->categories >> command_category_find(slice_str("dangerous")) & 1);
+    assert_int_equal(command_category_find(slice_str("nope")), -1);
+    command_table_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(names_in_any_case), cmocka_unit_test(every_name_of_any_length), cmocka_unit_test(clashes_and_numbers),
+                                       cmocka_unit_test(keys_from_specs), cmocka_unit_test(categories)};
+    return cmocka_run_group_tests_name("command_table", tests, NULL, NULL);
+}
