@@ -53,7 +53,7 @@ void engine_thread_poke(struct engine_thread *t)
 
 void engine_thread_sleep(struct engine_thread *t, uint64_t us)
 {
-    ASSERT(t->started || us > 0);
+    ASSERT(us > 0);
     mutex_lock(&t->lock);
     atomic_store_explicit(&t->idle, true, memory_order_seq_cst);
     if (!t->poked && !atomic_load(&t->stop)) (void)cond_wait_us(&t->wake, &t->lock, us);

@@ -44,8 +44,8 @@ struct engine_own {
     uint8_t store_id[MANIFEST_ID_BYTES];
     _Atomic int durability;
     uint64_t created_ms;
-    void (*mark_fn)(void *ctx); /* set once, before traffic */
     void *mark_ctx;
+    void (*_Atomic mark_fn)(void *ctx); /* set once, behind mark_ctx (release; read with acquire) */
 
     char pad0[CACHE_LINE_BYTES];
     _Atomic uint64_t newest_ms;     /* append.c: largest time given to a node */

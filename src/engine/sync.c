@@ -36,15 +36,15 @@ int sync_sink(void *engine, slice bytes, uint64_t first_seq, uint32_t count)
 void sync_notify(struct engine *e)
 {
     ASSERT(e && e->own);
-    if (e->own->mark_fn) e->own->mark_fn(e->own->mark_ctx);
+    void (*fn)(void *ctx) = atomic_load_explicit(&e->own->mark_fn, memory_order_acquire);
+    if (fn) fn(e->own->mark_ctx);
 }
 
 void engine_on_mark(struct engine *e, void (*fn)(void *ctx), void *ctx)
 {
     ASSERT(e && e->own);
     e->own->mark_ctx = ctx;
-    atomic_thread_fence(memory_order_release);
-    e->own->mark_fn = fn;
+    atomic_store_explicit(&e->own->mark_fn, fn, memory_order_release);
 }
 
 int engine_write_out(struct engine *e, uint64_t end)
