@@ -1,6 +1,6 @@
 #include "keyspace/entry.h"
 #include "base/mem.h"
-#include "engine/node.h"
+#include "engine/engine.h"
 
 /* The next size that a size-class allocator (four classes to each doubling) has: asking for all of it costs nothing. */
 static size_t class_round(size_t n)

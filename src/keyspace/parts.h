@@ -124,7 +124,8 @@ int place_hash(struct ks_ctx *c, const struct place *p, uint8_t out[HASH_BYTES])
 void place_set(struct ks_ctx *c, struct place *p, struct entry *e);
 /* An entry of the wanted shape to fill and hand to place_set; never one that undo needs. Only after the node is in the log. */
 struct entry *place_shape(struct ks_ctx *c, struct place *p, unsigned marks, size_t value_bytes, size_t extra, bool keep_value);
-void place_use(struct ks_ctx *c, struct entry *e); /* notes an access */
+void place_use(struct ks_ctx *c, struct entry *e);   /* notes an access */
+void place_fresh(struct ks_ctx *c, struct entry *e); /* a key that has just come to be, or into memory: no access yet */
 static inline bool place_due(const struct ks_ctx *c, const struct entry *e)
 {
     return (e->marks & ENTRY_EXPIRES) != 0 && entry_expiry(e) <= c->now_ms;

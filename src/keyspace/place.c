@@ -53,9 +53,8 @@ int place_head(struct ks_ctx *c, struct line *l, slice key, struct place *out)
     e->head = v.seq;
     entry_set_ver(e, v.ver);
     e->type = live ? v.type : TYPE_NONE;
-    e->freq = LFU_START;
+    place_fresh(c, e);
     if (marks & ENTRY_EXPIRES) entry_set_expiry(e, v.expire_ms);
-    e->used_s = (uint32_t)(c->now_ms / 1000) & 0xffffff;
     place_set(c, out, e);
     return E_OK;
 }
@@ -95,11 +94,7 @@ struct entry *place_shape(struct ks_ctx *c, struct place *p, unsigned marks, siz
         if (p->e == NULL || !(p->e->marks & ENTRY_TOUCHED)) undo_key(c, p);
         marks |= ENTRY_TOUCHED;
     }
-    if (p->e == NULL) {
-        struct entry *e = entry_new(p->key, marks, value_bytes, extra);
-        e->freq = LFU_START;
-        return e;
-    }
+    if (p->e == NULL) return entry_new(p->key, marks, value_bytes, extra);
     unsigned how = (p->kept || p->fresh ? ENTRY_FRESH : 0) | (keep_value ? ENTRY_KEEP_VALUE : 0);
     return entry_shape(p->e, marks, value_bytes, extra, how);
 }
@@ -195,6 +190,12 @@ void place_use(struct ks_ctx *c, struct entry *e)
     if (c->ks->lfu) count_access(e, second);
     if (e->used_s != second) e->used_s = second;
     if (!(e->marks & ENTRY_USED)) e->marks |= ENTRY_USED;
+}
+
+void place_fresh(struct ks_ctx *c, struct entry *e)
+{
+    e->used_s = (uint32_t)(c->now_ms / 1000) & 0xffffff;
+    e->freq = LFU_START;
 }
 
 /* All buckets are asked for before the first is looked at, so that the misses of a pipeline overlap. */

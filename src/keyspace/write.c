@@ -122,7 +122,10 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     if (n.expire_ms != 0) entry_set_expiry(e, n.expire_ms);
     e->type = type;
     head_is(e, &n, &r);
-    place_use(c, e);
+    if (was)
+        place_use(c, e);
+    else
+        place_fresh(c, e);
     place_set(c, p, e);
     if (w != NULL && w->receipt != NULL) *w->receipt = r;
     return E_OK;
@@ -291,7 +294,10 @@ int ks_splice(struct ks_ctx *c, slice key, uint64_t offset, slice bytes, uint64_
     struct entry *e = splice_entry(c, &p, &s, n.expire_ms != 0);
     if (s.effect) put_u64(entry_weight_at(e), weight);
     head_is(e, &n, &r);
-    place_use(c, e);
+    if (was)
+        place_use(c, e);
+    else
+        place_fresh(c, e);
     place_set(c, &p, e);
     *len = s.len;
     return E_OK;
