@@ -6,13 +6,13 @@
 
 #include <stdio.h>
 
-#define MUST(call)                                                                                                                        \
-    do {                                                                                                                                  \
-        int must_rc = (call);                                                                                                             \
-        if (must_rc < 0) {                                                                                                                \
-            fprintf(stderr, "%s: %s\n", #call, err_text(must_rc));                                                                         \
-            return 1;                                                                                                                     \
-        }                                                                                                                                 \
+#define MUST(call)                                                                                                               \
+    do {                                                                                                                         \
+        int must_rc = (call);                                                                                                    \
+        if (must_rc < 0) {                                                                                                       \
+            fprintf(stderr, "%s: %s\n", #call, err_text(must_rc));                                                               \
+            return 1;                                                                                                            \
+        }                                                                                                                        \
     } while (0)
 
 /* One new version of a document. What the engine wants to know of the version before is asked of the engine itself. */
@@ -23,8 +23,14 @@ static int put(struct engine *e, const char *key, const char *json, struct recei
     if (rc == E_OK) rc = engine_find(e, SPACE_KEY, 0, slice_str(key), UINT64_MAX, FIND_ALL, &before);
     if (rc < 0 && rc != E_NOTFOUND) return rc;
     bool live = rc == E_OK && before.op != NODE_DELETE && before.op != NODE_EXPIRE;
-    struct node n = {.op = NODE_PUT, .type = TYPE_DOCUMENT, .space = SPACE_KEY, .flags = live ? 0 : NODE_CREATED, .prev = before.seq,
-                     .ver = before.ver + 1, .key = slice_str(key), .payload = slice_str(json)};
+    struct node n = {.op = NODE_PUT,
+                     .type = TYPE_DOCUMENT,
+                     .space = SPACE_KEY,
+                     .flags = live ? 0 : NODE_CREATED,
+                     .prev = before.seq,
+                     .ver = before.ver + 1,
+                     .key = slice_str(key),
+                     .payload = slice_str(json)};
     return engine_append(e, &n, true, r);
 }
 
@@ -45,7 +51,8 @@ static int show_history(struct engine *e, const char *key)
     struct version v;
     int rc = engine_versions(e, SPACE_KEY, 0, slice_str(key), 1, UINT64_MAX, false, &c);
     while (rc == E_OK && (rc = version_next(c, &v)) == E_OK)
-        printf("  version %llu at seq %llu: %s, %u bytes\n", (unsigned long long)v.ver, (unsigned long long)v.seq, node_op_name(v.op), v.bytes);
+        printf("  version %llu at seq %llu: %s, %u bytes\n", (unsigned long long)v.ver, (unsigned long long)v.seq,
+               node_op_name(v.op), v.bytes);
     if (c) version_close(&c);
     return rc == E_END ? E_OK : rc;
 }
@@ -59,7 +66,8 @@ static int prove(struct engine *e, const struct receipt *r)
     if (rc == E_OK) rc = engine_prove_inclusion(e, r->seq, size, &proof);
     if (rc < 0) return rc;
     bool holds = tree_check_inclusion(r->hash, r->seq - 1, size, &proof, root);
-    printf("proof of seq %llu in a tree of %llu: %s, %u hashes\n", (unsigned long long)r->seq, (unsigned long long)size, holds ? "holds" : "FAILS", proof.n);
+    printf("proof of seq %llu in a tree of %llu: %s, %u hashes\n", (unsigned long long)r->seq, (unsigned long long)size,
+           holds ? "holds" : "FAILS", proof.n);
     return holds ? E_OK : E_CORRUPT;
 }
 

@@ -14,7 +14,7 @@
 
 struct batch {
     struct engine *e;
-    struct buf records;   /* length words are zero: published last */
+    struct buf records; /* length words are zero: published last */
     uint32_t *words;
     size_t n, cap;
     size_t last_off, last_bytes; /* of the newest record, sealed when it is known whether one follows */
@@ -139,7 +139,7 @@ int engine_batch_commit(struct batch **batch, uint64_t *end)
         seal_last(b, false);
         rc = ring_reserve(e->ring, b->records.n, (uint32_t)b->n, &slot);
         if (rc == E_OK) {
-            ASSERT(slot.first_seq == b->first_seq); /* somebody appended while the batch was open */
+            ASSERT(slot.first_seq == b->first_seq);                  /* somebody appended while the batch was open */
             memcpy(slot.at + 4, b->records.p + 4, b->records.n - 4); /* a drainer may be looking at the first word */
             ring_publish(e->ring, &slot, b->words);
             *end = slot.end;

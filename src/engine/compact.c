@@ -17,15 +17,15 @@
 
 #include <time.h>
 
-#define FORGET_SLICE 1024
+#define FORGET_SLICE         1024
 #define THROTTLE_SLICE_BYTES (256u << 10)
-#define SLEEP_MAX_US 100000u
+#define SLEEP_MAX_US         100000u
 
 struct compaction {
     struct engine *e;
     struct compact_plan plan;
-    uint64_t node_bytes;   /* mean, of the group at hand */
-    uint64_t paced_bytes;  /* since pace_us */
+    uint64_t node_bytes;  /* mean, of the group at hand */
+    uint64_t paced_bytes; /* since pace_us */
     uint64_t pace_us;
     uint64_t done;
 };
@@ -179,8 +179,17 @@ static void fill_status(struct compaction *c, bool running, int result)
     }
     mutex_lock(&own->status_lock);
     own->status = (struct compact_stats){
-        .live = p->live, .dropped = p->dropped, .held = p->held, .bytes_before = p->bytes_before, .bytes_after = p->bytes_after,
-        .horizon = p->horizon, .segments = segments, .done = c->done, .total = total, .running = running, .result = result,
+        .live = p->live,
+        .dropped = p->dropped,
+        .held = p->held,
+        .bytes_before = p->bytes_before,
+        .bytes_after = p->bytes_after,
+        .horizon = p->horizon,
+        .segments = segments,
+        .done = c->done,
+        .total = total,
+        .running = running,
+        .result = result,
     };
     mutex_unlock(&own->status_lock);
 }
@@ -199,7 +208,8 @@ static int end_tail(struct compaction *c)
         n = seglog_segments(c->e->log, info, room);
     }
     for (size_t i = 0; rc == E_OK && i < n; i++)
-        if (info[i].id.first_seq <= last->last_seq) last->last_seq = info[i].last_seq > last->last_seq ? info[i].last_seq : last->last_seq;
+        if (info[i].id.first_seq <= last->last_seq)
+            last->last_seq = info[i].last_seq > last->last_seq ? info[i].last_seq : last->last_seq;
     mem_free(info);
     return rc;
 }
@@ -226,7 +236,8 @@ static int compact(struct engine *e, const struct compact_options *o)
     if (rc == E_OK) rc = engine_catch_up(e, 0);
     if (rc == E_OK && !o->dry_run && own->forget_due) rc = finish_forgetting(e);
     if (rc == E_OK && !o->dry_run) rc = worker_checkpoint(e, false);
-    if (rc == E_OK) rc = compact_plan_make(e, o, o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e), cancelled, &c, &c.plan);
+    if (rc == E_OK)
+        rc = compact_plan_make(e, o, o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e), cancelled, &c, &c.plan);
     fill_status(&c, true, E_OK);
     if (rc == E_OK && !o->dry_run && c.plan.n_groups) rc = carry_out(&c);
     fill_status(&c, false, rc);

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 
 #define SEGMENT_HEADER_BYTES 64
-#define CANCEL_EVERY 4096
-#define RULES_MAX (1u << 16)
-#define TAGS_MAX (1u << 20)
+#define CANCEL_EVERY         4096
+#define RULES_MAX            (1u << 16)
+#define TAGS_MAX             (1u << 20)
 
 struct plan_rule {
     struct buf pattern;
@@ -74,7 +74,8 @@ static int add_rule(struct plan_work *w, slice pattern, slice payload)
 {
     if (payload.n != 16) return err_note(E_CORRUPT, "a retention rule holds %zu bytes", payload.n);
     if (w->n_rules >= RULES_MAX) return E_TOOBIG;
-    if ((w->n_rules & (w->n_rules - 1)) == 0) w->rules = mem_realloc(w->rules, (w->n_rules ? w->n_rules * 2 : 1) * sizeof(*w->rules));
+    if ((w->n_rules & (w->n_rules - 1)) == 0)
+        w->rules = mem_realloc(w->rules, (w->n_rules ? w->n_rules * 2 : 1) * sizeof(*w->rules));
     struct plan_rule *r = &w->rules[w->n_rules++];
     *r = (struct plan_rule){.keep = {.versions = get_u64(payload.p), .age_ms = get_u64(payload.p + 8)}};
     buf_add_slice(&r->pattern, pattern);
@@ -139,8 +140,14 @@ static bool pinned(const struct plan_work *w, uint64_t seq, uint64_t newer)
 
 /* ---- one key ---- */
 
-static bool is_tombstone(uint8_t op) { return op == NODE_DELETE || op == NODE_EXPIRE; }
-static bool is_base(uint8_t op) { return op == NODE_PUT || is_tombstone(op); }
+static bool is_tombstone(uint8_t op)
+{
+    return op == NODE_DELETE || op == NODE_EXPIRE;
+}
+static bool is_base(uint8_t op)
+{
+    return op == NODE_PUT || is_tombstone(op);
+}
 
 static int seq_before_age(struct plan_work *w, uint64_t age_ms, uint64_t *seq)
 {

@@ -17,27 +17,30 @@
 
 #include "engine/parts.h"
 
-struct compact_group {      /* neighbouring segments that become one */
+struct compact_group { /* neighbouring segments that become one */
     uint64_t first_seq, last_seq;
     size_t segments;
-    uint64_t nodes, bytes;  /* now */
+    uint64_t nodes, bytes; /* now */
     uint64_t drops, drop_bytes;
-    bool with_tail;         /* the last one is still being written to: it has to be sealed first */
+    bool with_tail; /* the last one is still being written to: it has to be sealed first */
 };
 
 struct compact_plan {
-    uint64_t base;          /* nothing above it is touched */
-    uint64_t horizon;       /* the store's, after this plan */
+    uint64_t base;    /* nothing above it is touched */
+    uint64_t horizon; /* the store's, after this plan */
     uint64_t live, dropped, held;
     uint64_t bytes_before, bytes_after;
-    uint8_t *drop, *forget; /* one bit a seq, up to base */
+    uint8_t *drop, *forget;       /* one bit a seq, up to base */
     struct compact_group *groups; /* the ones worth rewriting, ascending */
     size_t n_groups;
     /* private to compact_plan.c */
     struct plan_work *work;
 };
 
-static inline bool compact_bit(const uint8_t *bits, uint64_t seq) { return bits[seq >> 3] >> (seq & 7) & 1; }
+static inline bool compact_bit(const uint8_t *bits, uint64_t seq)
+{
+    return bits[seq >> 3] >> (seq & 7) & 1;
+}
 
 /* Chooses. No node above base is touched (what the last checkpoint covers). cancelled may be NULL. E_CANCELLED, E_IO, E_CORRUPT. */
 int compact_plan_make(struct engine *e, const struct compact_options *o, uint64_t base, bool (*cancelled)(void *ctx), void *ctx,

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
-#define PROGRESS_NODES 100000
-#define SEGMENT_ID_AT 32 /* of the store id in a segment's header (seglog.h) */
+#define PROGRESS_NODES           100000
+#define SEGMENT_ID_AT            32 /* of the store id in a segment's header (seglog.h) */
 
 /* ---- threads ---- */
 
@@ -268,13 +268,17 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
         rep->fresh = true;
         return make_store(e, m);
     }
-    if (!own->opt.salvage) return refuse(rep, E_CORRUPT, missing ? "there are segments but no MANIFEST" : "MANIFEST is damaged; a repair can rebuild it from the segments");
+    if (!own->opt.salvage)
+        return refuse(rep, E_CORRUPT,
+                      missing ? "there are segments but no MANIFEST"
+                              : "MANIFEST is damaged; a repair can rebuild it from the segments");
     *lost = true;
     os_random(e->os, &m->seed, sizeof(m->seed)); /* the index is made anew under it */
     sha256(m->root, "", 0);
     if (m->n_segments == 0) os_random(e->os, m->store_id, sizeof(m->store_id));
     for (size_t i = 0; i < m->n_segments; i++)
-        if (m->segments[i].compacted) log_line(LOG_WARNING, "Repair: the log was compacted; tree leaves of dropped nodes are lost with the manifest.");
+        if (m->segments[i].compacted)
+            log_line(LOG_WARNING, "Repair: the log was compacted; tree leaves of dropped nodes are lost with the manifest.");
     return E_OK;
 }
 
@@ -286,9 +290,17 @@ static int open_log(struct engine *e, struct engine_report *rep)
     const struct manifest *m = &own->manifest;
     struct seglog_report found = {0};
     struct seglog_options o = {
-        .os = e->os, .dir = own->dir, .segment_bytes = own->opt.segment_bytes, .installed = m->segments, .n_installed = m->n_segments,
-        .first_unlisted_seq = m->first_unlisted, .store_id = m->store_id, .salvage = own->opt.salvage, .read_only = own->opt.read_only,
-        .progress = own->opt.progress, .progress_ctx = own->opt.progress_ctx,
+        .os = e->os,
+        .dir = own->dir,
+        .segment_bytes = own->opt.segment_bytes,
+        .installed = m->segments,
+        .n_installed = m->n_segments,
+        .first_unlisted_seq = m->first_unlisted,
+        .store_id = m->store_id,
+        .salvage = own->opt.salvage,
+        .read_only = own->opt.read_only,
+        .progress = own->opt.progress,
+        .progress_ctx = own->opt.progress_ctx,
     };
     int rc = seglog_open(&o, &e->log, &found);
     rep->torn_bytes = found.torn_bytes;
@@ -319,14 +331,16 @@ static int fill_lost_end(struct engine *e, uint64_t upto)
     return rc;
 }
 
-/* The log must reach what the manifest knows to have been durable. */
+/* The log must reach what manifest and sync mark know to have been durable. */
 static int check_end(struct engine *e, struct engine_report *rep)
 {
     struct engine_own *own = e->own;
     uint64_t last = seglog_last_seq(e->log), floor = own->manifest.floor;
+    if (rep->lost_to > floor) floor = rep->lost_to;
     if (last >= floor) return E_OK;
     char where[128];
-    snprintf(where, sizeof(where), "the log ends at seq %llu, but was on disk up to %llu", (unsigned long long)last, (unsigned long long)floor);
+    snprintf(where, sizeof(where), "the log ends at seq %llu, but was on disk up to %llu", (unsigned long long)last,
+             (unsigned long long)floor);
     if (!own->opt.salvage) return refuse(rep, E_CORRUPT, where);
     if (rep->lost_from == 0) rep->lost_from = last + 1;
     rep->lost_to = floor;
@@ -362,8 +376,14 @@ static int open_index(struct engine *e, bool anew)
     struct engine_own *own = e->own;
     const struct manifest *m = &own->manifest;
     struct index_options o = {
-        .os = e->os, .dir = own->dir, .buffer_bytes = own->opt.index_buffer_bytes, .runs = m->runs, .n_runs = anew ? 0 : m->n_runs,
-        .drop = drop_entry, .drop_ctx = e, .read_only = own->opt.read_only,
+        .os = e->os,
+        .dir = own->dir,
+        .buffer_bytes = own->opt.index_buffer_bytes,
+        .runs = m->runs,
+        .n_runs = anew ? 0 : m->n_runs,
+        .drop = drop_entry,
+        .drop_ctx = e,
+        .read_only = own->opt.read_only,
     };
     int rc = index_open(&o, &e->index);
     if (rc == E_OK) rc = fold_open(e, anew ? (slice){0} : buf_slice(&m->books), &e->fold);
@@ -396,7 +416,9 @@ static int fold_tail(struct engine *e, struct engine_report *rep)
     for (uint64_t at = from; rc == E_OK && at < last;) {
         rc = indexer_reach(e, at + PROGRESS_NODES < last ? at + PROGRESS_NODES : last);
         uint64_t now = atomic_load(&own->indexed_seq);
-        if (rc == E_OK && now == at) rc = err_note(E_CORRUPT, "the log ends at seq %llu but answers nothing behind %llu", (unsigned long long)last, (unsigned long long)at);
+        if (rc == E_OK && now == at)
+            rc = err_note(E_CORRUPT, "the log ends at seq %llu but answers nothing behind %llu", (unsigned long long)last,
+                          (unsigned long long)at);
         at = now;
         if (own->opt.progress && rc == E_OK) own->opt.progress(own->opt.progress_ctx, "folding the log", at - from, last - from);
     }
@@ -484,9 +506,18 @@ int engine_close(struct engine **engine)
 
 /* ---- what it is, and figures ---- */
 
-struct os *engine_os(struct engine *e) { return e->os; }
-const uint8_t *engine_store_id(struct engine *e) { return e->own->store_id; }
-const struct hash_seed *engine_seed(struct engine *e) { return &e->seed; }
+struct os *engine_os(struct engine *e)
+{
+    return e->os;
+}
+const uint8_t *engine_store_id(struct engine *e)
+{
+    return e->own->store_id;
+}
+const struct hash_seed *engine_seed(struct engine *e)
+{
+    return &e->seed;
+}
 
 void engine_get_stats(struct engine *e, struct engine_stats *out)
 {
@@ -500,7 +531,10 @@ void engine_get_stats(struct engine *e, struct engine_stats *out)
     ring_get_stats(e->ring, &ring);
     uint64_t bytes_log = seglog_bytes(e->log);
     *out = (struct engine_stats){
-        .nodes = totals.nodes, .links = totals.links, .docs = totals.docs, .keys = totals.keys,
+        .nodes = totals.nodes,
+        .links = totals.links,
+        .docs = totals.docs,
+        .keys = totals.keys,
         .segments = seglog_segments(e->log, NULL, 0),
         .bytes_log = bytes_log,
         .bytes_live = totals.bytes_live,

@@ -12,13 +12,13 @@
 
 #include "base/mem.h"
 
-#define BATCH_NODES 256
-#define BATCH_BYTES (256u << 10)
-#define POLL_MIN_US 2000
-#define POLL_MAX_US 100000
+#define BATCH_NODES     256
+#define BATCH_BYTES     (256u << 10)
+#define POLL_MIN_US     2000
+#define POLL_MAX_US     100000
 #define BUILD_DOCUMENTS 64
-#define HELP_BYTES (16u << 20)
-#define GAP_CHUNK 64
+#define HELP_BYTES      (16u << 20)
+#define GAP_CHUNK       64
 
 int indexer_open(struct engine *e, uint64_t folded)
 {
@@ -51,7 +51,10 @@ void indexer_lock(struct engine *e)
     atomic_fetch_sub(&e->own->fold_waiters, 1);
 }
 
-void indexer_unlock(struct engine *e) { mutex_unlock(&e->own->fold_lock); }
+void indexer_unlock(struct engine *e)
+{
+    mutex_unlock(&e->own->fold_lock);
+}
 
 int indexer_fail(struct engine *e, int code, uint64_t seq)
 {
@@ -59,7 +62,8 @@ int indexer_fail(struct engine *e, int code, uint64_t seq)
     ASSERT(e->own);
     int none = 0;
     if (atomic_compare_exchange_strong(&e->own->index_failure, &none, code)) {
-        log_line(LOG_WARNING, "Folding the log stopped at seq %llu: %s. No more writes; reads of the index are refused.", (unsigned long long)seq, err_text(code));
+        log_line(LOG_WARNING, "Folding the log stopped at seq %llu: %s. No more writes; reads of the index are refused.",
+                 (unsigned long long)seq, err_text(code));
         ring_fail(e->ring, code);
         sync_notify(e);
     }
@@ -78,7 +82,9 @@ static int fill_batch(struct engine *e, struct fold_batch *b)
         int rc = seglog_cursor_next(own->cursor, &it->seq, &raw, &it->more);
         if (rc == E_END) return b->n ? E_OK : E_END;
         if (rc < 0) return rc;
-        if (it->seq <= own->cursor_seq) return err_note(E_CORRUPT, "the log answers seq %llu behind %llu", (unsigned long long)it->seq, (unsigned long long)own->cursor_seq);
+        if (it->seq <= own->cursor_seq)
+            return err_note(E_CORRUPT, "the log answers seq %llu behind %llu", (unsigned long long)it->seq,
+                            (unsigned long long)own->cursor_seq);
         own->cursor_seq = it->seq;
         it->off = b->bytes.n;
         it->n = raw.n;
@@ -138,7 +144,9 @@ static int fold_items(struct engine *e, struct fold_batch *b, bool *open)
         const struct fold_item *it = &b->items[i];
         struct node n;
         int rc = node_decode(slice_of(b->bytes.p + it->off, it->n), &n);
-        if (rc == E_OK && n.seq != it->seq) rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)it->seq, (unsigned long long)n.seq);
+        if (rc == E_OK && n.seq != it->seq)
+            rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)it->seq,
+                          (unsigned long long)n.seq);
         if (rc == E_OK) rc = fold_node(e->fold, &n, record_size(it->n));
         if (rc < 0) return indexer_fail(e, rc, it->seq);
         if (n.ts_ms > newest) newest = n.ts_ms;
@@ -162,7 +170,8 @@ static int fold_some(struct engine *e)
         int rc = atomic_load_explicit(&own->index_failure, memory_order_relaxed);
         if (rc == E_OK) rc = fill_batch(e, &own->batch);
         if (rc == E_END && !open) return E_END;
-        if (rc == E_END) rc = err_note(E_CORRUPT, "the log ends inside a commit behind seq %llu", (unsigned long long)own->cursor_seq);
+        if (rc == E_END)
+            rc = err_note(E_CORRUPT, "the log ends inside a commit behind seq %llu", (unsigned long long)own->cursor_seq);
         if (rc == E_OK) {
             hash_batch(&own->batch);
             rc = grow_tree(e, &own->batch);

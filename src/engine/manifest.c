@@ -10,9 +10,26 @@
 static const uint8_t manifest_magic[8] = {'V', 'A', 'R', 'V', 'E', 'M', 'A', 'N'};
 
 enum {
-    AT_VERSION = 8, AT_LENGTH = 12, AT_FLAGS = 16, AT_ID = 20, AT_SEED = 36, AT_COVERS = 52, AT_FLOOR = 60, AT_NEWEST = 68,
-    AT_HORIZON = 76, AT_CREATED = 84, AT_NUMBER = 92, AT_UNLISTED = 100, AT_ROOT = 108, AT_SEGMENTS = 140, AT_RUNS = 144, AT_BOOKS = 148,
-    HEAD_BYTES = 152, SEGMENT_BYTES = 16, RUN_BYTES = 32, CRC_BYTES = 4,
+    AT_VERSION = 8,
+    AT_LENGTH = 12,
+    AT_FLAGS = 16,
+    AT_ID = 20,
+    AT_SEED = 36,
+    AT_COVERS = 52,
+    AT_FLOOR = 60,
+    AT_NEWEST = 68,
+    AT_HORIZON = 76,
+    AT_CREATED = 84,
+    AT_NUMBER = 92,
+    AT_UNLISTED = 100,
+    AT_ROOT = 108,
+    AT_SEGMENTS = 140,
+    AT_RUNS = 144,
+    AT_BOOKS = 148,
+    HEAD_BYTES = 152,
+    SEGMENT_BYTES = 16,
+    RUN_BYTES = 32,
+    CRC_BYTES = 4,
 };
 enum { FLAG_CLEAN = 1, FLAG_FORGET = 2, SEGMENT_COMPACTED = 1 };
 
@@ -96,7 +113,8 @@ int manifest_decode(slice b, struct manifest *out)
     ASSERT(out);
     ASSERT(b.p || b.n == 0);
     const uint8_t *p = b.p;
-    if (b.n < HEAD_BYTES + CRC_BYTES || b.n > MANIFEST_BYTES_MAX || memcmp(p, manifest_magic, sizeof(manifest_magic)) != 0) return E_CORRUPT;
+    if (b.n < HEAD_BYTES + CRC_BYTES || b.n > MANIFEST_BYTES_MAX || memcmp(p, manifest_magic, sizeof(manifest_magic)) != 0)
+        return E_CORRUPT;
     if (get_u32(p + AT_LENGTH) != b.n || get_u32(p + b.n - CRC_BYTES) != crc32c(0, p, b.n - CRC_BYTES)) return E_CORRUPT;
     if (get_u16(p + AT_VERSION) != MANIFEST_VERSION) return E_VERSION;
     uint32_t flags = get_u32(p + AT_FLAGS);

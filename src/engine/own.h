@@ -33,7 +33,7 @@ struct fold_batch {
         uint64_t seq;
         size_t off, n;
         bool more;
-    } *items;
+    } * items;
     uint8_t (*hashes)[HASH_BYTES];
 };
 
@@ -48,13 +48,13 @@ struct engine_own {
     void (*_Atomic mark_fn)(void *ctx); /* set once, behind mark_ctx (release; read with acquire) */
 
     char pad0[CACHE_LINE_BYTES];
-    _Atomic uint64_t newest_ms;     /* append.c: largest time given to a node */
+    _Atomic uint64_t newest_ms; /* append.c: largest time given to a node */
     char pad1[CACHE_LINE_BYTES];
     _Atomic uint64_t written_bytes; /* the sink: record bytes handed to the log since open */
     _Atomic uint64_t poke_bytes;    /* written_bytes at which the worker is poked next */
     char pad2[CACHE_LINE_BYTES];
     _Atomic uint64_t indexed_seq, indexed_bytes; /* indexer: stores release, pair with acquire loads in catch_up */
-    _Atomic int index_failure;      /* 0 or why folding stopped for good */
+    _Atomic int index_failure;                   /* 0 or why folding stopped for good */
     char pad3[CACHE_LINE_BYTES];
 
     /* sync.c */
@@ -67,7 +67,7 @@ struct engine_own {
     /* indexer.c */
     struct mutex fold_lock; /* RANK_INDEXER */
     struct seglog_cursor *cursor;
-    uint64_t cursor_seq;    /* newest seq that it returned, 0 = none yet */
+    uint64_t cursor_seq; /* newest seq that it returned, 0 = none yet */
     struct fold_batch batch;
     atomic_uint fold_waiters; /* who wants fold_lock: the indexer steps back */
     struct engine_thread indexer;
@@ -83,17 +83,17 @@ struct engine_own {
     struct engine_thread worker;
 
     /* compact.c */
-    struct mutex compact_lock;  /* RANK_COMPACT: one compaction */
-    struct mutex status_lock;   /* leaf: status and the waiting request */
+    struct mutex compact_lock; /* RANK_COMPACT: one compaction */
+    struct mutex status_lock;  /* leaf: status and the waiting request */
     struct compact_stats status;
     struct compact_options request;
     struct buf request_prefix;
     bool requested;
     atomic_bool cancel;
-    _Atomic uint64_t throttle;  /* bytes per second, 0 = none */
+    _Atomic uint64_t throttle; /* bytes per second, 0 = none */
     _Atomic uint64_t horizon;
-    bool forget_due;            /* under fold_lock: the index still names dropped nodes */
-    bool blocked;               /* a manifest write failed half way: no compaction until restart */
+    bool forget_due; /* under fold_lock: the index still names dropped nodes */
+    bool blocked;    /* a manifest write failed half way: no compaction until restart */
 };
 
 /* ---- engine.c ---- */
@@ -103,7 +103,10 @@ void engine_thread_stop(struct engine_thread *t);
 void engine_thread_poke(struct engine_thread *t);
 /* Sleeps up to us, or until poked. Called by the thread itself. */
 void engine_thread_sleep(struct engine_thread *t, uint64_t us);
-static inline bool engine_thread_stopping(struct engine_thread *t) { return atomic_load_explicit(&t->stop, memory_order_relaxed); }
+static inline bool engine_thread_stopping(struct engine_thread *t)
+{
+    return atomic_load_explicit(&t->stop, memory_order_relaxed);
+}
 void engine_path(struct buf *out, const char *dir, const char *name); /* dir/name with a NUL behind; replaces out */
 
 /* ---- append.c ---- */
@@ -112,14 +115,14 @@ void append_raise_clock(struct engine *e, uint64_t ms);
 /* ---- sync.c ---- */
 int sync_sink(void *engine, slice bytes, uint64_t first_seq, uint32_t count);
 void sync_thread(void *engine);
-void sync_notify(struct engine *e); /* marks moved, or the log failed */
+void sync_notify(struct engine *e);        /* marks moved, or the log failed */
 int sync_log(struct engine *e) MUST_CHECK; /* syncs what is in the segments now; a failure is sticky */
 
 /* ---- indexer.c ---- */
 int indexer_open(struct engine *e, uint64_t folded) MUST_CHECK;
 void indexer_close(struct engine *e);
 void indexer_thread(void *engine);
-void indexer_help(struct engine *e);       /* the log is too far ahead of the index: fold some of it here */
+void indexer_help(struct engine *e); /* the log is too far ahead of the index: fold some of it here */
 #define INDEXER_LAG_BYTES (256ull << 20)
 /* Folds whole commits until the index has reached seq or the log's end. Takes fold_lock. */
 int indexer_reach(struct engine *e, uint64_t seq) MUST_CHECK;

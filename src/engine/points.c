@@ -29,7 +29,9 @@ int engine_read(struct engine *e, uint64_t seq, struct buf *mem, struct node *ou
     slice raw;
     int rc = engine_read_raw(e, seq, mem, &raw);
     if (rc == E_OK) rc = node_decode(raw, out);
-    if (rc == E_OK && out->seq != seq) rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)seq, (unsigned long long)out->seq);
+    if (rc == E_OK && out->seq != seq)
+        rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)seq,
+                      (unsigned long long)out->seq);
     ASSERT(rc != E_END);
     return rc;
 }
@@ -56,7 +58,8 @@ static int commit_first(struct engine *e, uint64_t seq, uint64_t *first)
     struct buf mem = {0};
     struct node n;
     int rc = engine_read(e, seq, &mem, &n);
-    if (rc == E_OK && n.commit_pos >= seq) rc = err_note(E_CORRUPT, "node %llu has place %u in its commit", (unsigned long long)seq, n.commit_pos);
+    if (rc == E_OK && n.commit_pos >= seq)
+        rc = err_note(E_CORRUPT, "node %llu has place %u in its commit", (unsigned long long)seq, n.commit_pos);
     if (rc == E_OK) *first = seq - n.commit_pos;
     buf_fini(&mem);
     return rc;

@@ -10,8 +10,8 @@
  * The sync thread serves engine_sync_async at once, and DURABLE_EVERYSEC once a second. */
 #include "engine/own.h"
 
-#define SECOND_US 1000000u
-#define POKE_BYTES (1u << 20)  /* the worker extends and seals the tail: it hears about every MiB */
+#define SECOND_US        1000000u
+#define POKE_BYTES       (1u << 20) /* the worker extends and seals the tail: it hears about every MiB */
 #define INDEX_POKE_BYTES (256u << 10)
 
 int sync_sink(void *engine, slice bytes, uint64_t first_seq, uint32_t count)
@@ -181,10 +181,22 @@ void engine_set_durability(struct engine *e, enum engine_durability d)
 
 /* ---- marks ---- */
 
-uint64_t engine_written_end(struct engine *e) { return ring_drained_end(e->ring); }
-uint64_t engine_durable_end(struct engine *e) { return atomic_load_explicit(&e->own->durable_end, memory_order_acquire); }
-uint64_t engine_flushed_seq(struct engine *e) { return atomic_load_explicit(&e->own->flushed_seq, memory_order_acquire); }
-int engine_failure(struct engine *e) { return ring_failure(e->ring); }
+uint64_t engine_written_end(struct engine *e)
+{
+    return ring_drained_end(e->ring);
+}
+uint64_t engine_durable_end(struct engine *e)
+{
+    return atomic_load_explicit(&e->own->durable_end, memory_order_acquire);
+}
+uint64_t engine_flushed_seq(struct engine *e)
+{
+    return atomic_load_explicit(&e->own->flushed_seq, memory_order_acquire);
+}
+int engine_failure(struct engine *e)
+{
+    return ring_failure(e->ring);
+}
 
 void engine_get_marks(struct engine *e, struct engine_marks *out)
 {

@@ -42,7 +42,7 @@ struct check {
     void (*bad)(void *ctx, uint64_t seq, const char *why);
     void *ctx;
     struct verify_found *sum;
-    struct buf bytes;               /* of the waiting group */
+    struct buf bytes; /* of the waiting group */
     size_t n, off[GROUP], len[GROUP];
     uint64_t seq[GROUP];
 };
@@ -140,8 +140,9 @@ static int check_range(struct check *c, uint64_t from, uint64_t upto)
     return rc;
 }
 
-int engine_verify_slice(struct engine *e, uint64_t from, uint64_t to, uint64_t max_nodes, void (*bad)(void *ctx, uint64_t seq, const char *why), void *ctx,
-                        struct verify_found *sum, uint64_t *next)
+int engine_verify_slice(struct engine *e, uint64_t from, uint64_t to, uint64_t max_nodes,
+                        void (*bad)(void *ctx, uint64_t seq, const char *why), void *ctx, struct verify_found *sum,
+                        uint64_t *next)
 {
     ASSERT(e && sum && next);
     ASSERT(max_nodes > 0);

@@ -13,8 +13,8 @@
 
 #include "base/mem.h"
 
-#define POLL_US 100000u
-#define RETRY_US 10000000u
+#define POLL_US    100000u
+#define RETRY_US   10000000u
 #define LIST_SLACK 16
 
 /* ---- the manifest's lists ---- */
@@ -64,7 +64,9 @@ int worker_write_manifest(struct engine *e, const struct seg_rewrite *instead)
     int rc = sync_log(e);
     if (rc < 0) return rc;
     m->floor = atomic_load(&own->durable_seq);
-    if (m->floor < m->covers) return err_note(E_CORRUPT, "the log is durable up to seq %llu, the books are as of %llu", (unsigned long long)m->floor, (unsigned long long)m->covers);
+    if (m->floor < m->covers)
+        return err_note(E_CORRUPT, "the log is durable up to seq %llu, the books are as of %llu", (unsigned long long)m->floor,
+                        (unsigned long long)m->covers);
     own->manifest_dirty = true;
     rc = manifest_write(e->os, own->dir, m);
     if (rc < 0) return rc;
@@ -80,7 +82,8 @@ bool worker_checkpoint_due(struct engine *e)
     struct engine_own *own = e->own;
     ASSERT(own->opt.checkpoint_bytes > 0);
     uint64_t bytes = atomic_load_explicit(&own->indexed_bytes, memory_order_relaxed);
-    return bytes >= atomic_load_explicit(&own->checkpoint_mark, memory_order_relaxed) + own->opt.checkpoint_bytes || index_wants_flush(e->index);
+    return bytes >= atomic_load_explicit(&own->checkpoint_mark, memory_order_relaxed) + own->opt.checkpoint_bytes ||
+           index_wants_flush(e->index);
 }
 
 /* Step 1. */

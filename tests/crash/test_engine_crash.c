@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS 24
-#define NODES_MAX 6000
-#define STEPS 200
+#define KEYS           24
+#define NODES_MAX      6000
+#define STEPS          200
 #define POINTS_DEFAULT 2400
 
 enum mode { KILLED, POWER_CUT, WRITE_FAILS, SYNC_FAILS, DISK_FULL, MODES };
@@ -67,16 +67,21 @@ static uint64_t roll(struct run *r, uint64_t below)
     return (z ^ z >> 31) % below;
 }
 
-#define HOLDS(r, condition)                                                                                                               \
-    do {                                                                                                                                  \
-        if (!(condition) && !(r)->failed) (r)->failed = #condition;                                                                       \
-        if ((r)->failed) return;                                                                                                          \
+#define HOLDS(r, condition)                                                                                                      \
+    do {                                                                                                                         \
+        if (!(condition) && !(r)->failed) (r)->failed = #condition;                                                              \
+        if ((r)->failed) return;                                                                                                 \
     } while (0)
 
 static int open_store(struct run *r)
 {
-    struct engine_options o = {.os = r->os, .dir = "/db", .no_threads = true, .ring_bytes = 1 << 16, .segment_bytes = 64 << 10,
-                               .index_buffer_bytes = 1 << 16, .checkpoint_bytes = 40 << 10};
+    struct engine_options o = {.os = r->os,
+                               .dir = "/db",
+                               .no_threads = true,
+                               .ring_bytes = 1 << 16,
+                               .segment_bytes = 64 << 10,
+                               .index_buffer_bytes = 1 << 16,
+                               .checkpoint_bytes = 40 << 10};
     return engine_open(&o, &r->e, NULL);
 }
 
@@ -99,7 +104,12 @@ static slice value_of(uint32_t value, char out[1024])
 
 static struct node next_node(struct run *r, unsigned key, uint8_t op, char name[16], char text[1024])
 {
-    struct node n = {.op = op, .type = TYPE_STRING, .space = SPACE_KEY, .prev = r->o.head[key].seq, .ver = r->o.head[key].ver + 1, .key = name_of(key, name)};
+    struct node n = {.op = op,
+                     .type = TYPE_STRING,
+                     .space = SPACE_KEY,
+                     .prev = r->o.head[key].seq,
+                     .ver = r->o.head[key].ver + 1,
+                     .key = name_of(key, name)};
     r->o.values++;
     if (op != NODE_DELETE) n.payload = value_of(r->o.values, text);
     if (op == NODE_PUT && !r->o.head[key].live) n.flags = NODE_CREATED;
@@ -170,7 +180,12 @@ static int write_tag(struct run *r)
 {
     uint8_t payload[8];
     memcpy(payload, &r->o.last, 8);
-    struct node n = {.op = NODE_PUT, .space = SPACE_TAG, .ver = 1, .flags = NODE_CREATED, .key = slice_str("tag"), .payload = slice_of(payload, 8)};
+    struct node n = {.op = NODE_PUT,
+                     .space = SPACE_TAG,
+                     .ver = 1,
+                     .flags = NODE_CREATED,
+                     .key = slice_str("tag"),
+                     .payload = slice_of(payload, 8)};
     struct receipt got;
     uint64_t point = r->o.last;
     int rc = engine_append(r->e, &n, false, &got);
@@ -225,7 +240,8 @@ static int step(struct run *r, unsigned i)
     if (i == STEPS / 2 || i == STEPS - 10) return compact(r);
     if (i == STEPS * 2 / 3) return write_flush(r);
     switch (roll(r, 14)) {
-    case 0: case 1: return write_batch(r);
+    case 0:
+    case 1: return write_batch(r);
     case 2: return write_out(r);
     case 3: return sync_all(r);
     case 4: return i % 3 == 0 ? engine_checkpoint(r->e) : write_out(r);
@@ -283,7 +299,9 @@ static bool may_be_gone(const struct oracle *o, uint64_t seq)
 {
     const struct noted *n = &o->node[seq];
     if (!o->keep || n->key >= KEYS || seq > o->compacted_at) return false;
-    if (o->tag_seq && o->tag_seq <= o->compacted_at && seq <= o->tagged && head_at(o, n->key, o->tagged) == seq && n->op != NODE_EFFECT) return false;
+    if (o->tag_seq && o->tag_seq <= o->compacted_at && seq <= o->tagged && head_at(o, n->key, o->tagged) == seq &&
+        n->op != NODE_EFFECT)
+        return false;
     uint64_t newer = 0;
     for (uint64_t s = seq + 1; s <= o->compacted_at; s++) newer += o->node[s].key == n->key || o->node[s].flushed;
     return newer >= o->keep || n->op == NODE_DELETE;
@@ -335,10 +353,15 @@ static void check_key(struct run *r, unsigned key, uint64_t at)
     int rc = engine_find(r->e, SPACE_KEY, 0, name_of(key, name), at == newest ? UINT64_MAX : at, FIND_ALL, &v);
     if (rc == E_OK) rc = engine_read(r->e, v.seq, &mem, &n);
     buf_fini(&mem);
-    bool fine = rc == E_OK ? v.seq == want && v.op == r->o.node[want].op && v.ver == r->o.node[want].ver
-                : rc == E_NOTFOUND ? want == 0 || (may_be_gone(&r->o, want) && !live_at(&r->o, key, at) && at >= engine_horizon(r->e))
-                : rc == E_PRUNED && may_be_gone(&r->o, want ? want : first_of(&r->o, key)); /* before the oldest kept version all is unknown */
-    if (!fine) printf("key %u at %llu: found %llu (%s), expected %llu\n", key, (unsigned long long)at, (unsigned long long)v.seq, err_text(rc), (unsigned long long)want);
+    bool fine =
+        rc == E_OK ? v.seq == want && v.op == r->o.node[want].op && v.ver == r->o.node[want].ver
+        : rc == E_NOTFOUND
+            ? want == 0 || (may_be_gone(&r->o, want) && !live_at(&r->o, key, at) && at >= engine_horizon(r->e))
+            : rc == E_PRUNED &&
+                  may_be_gone(&r->o, want ? want : first_of(&r->o, key)); /* before the oldest kept version all is unknown */
+    if (!fine)
+        printf("key %u at %llu: found %llu (%s), expected %llu\n", key, (unsigned long long)at, (unsigned long long)v.seq,
+               err_text(rc), (unsigned long long)want);
     HOLDS(r, fine);
 }
 
@@ -415,7 +438,8 @@ static void after_fault(struct run *r, enum mode mode)
     HOLDS(r, open_store(r) == E_OK);
     engine_get_marks(r->e, &m);
     uint64_t acknowledged = mode == POWER_CUT || mode == SYNC_FAILS ? r->o.durable : r->o.written;
-    if (m.last_seq < acknowledged) printf("the log ends at %llu, %llu was acknowledged\n", (unsigned long long)m.last_seq, (unsigned long long)acknowledged);
+    if (m.last_seq < acknowledged)
+        printf("the log ends at %llu, %llu was acknowledged\n", (unsigned long long)m.last_seq, (unsigned long long)acknowledged);
     HOLDS(r, m.last_seq >= acknowledged);
     HOLDS(r, m.last_seq <= r->o.last);
     HOLDS(r, m.last_seq == r->o.last || r->o.node[m.last_seq + 1].commit_first == m.last_seq + 1);
@@ -470,12 +494,15 @@ static bool one_point(enum mode mode, uint64_t event, uint64_t seed)
     bool crashed = os_sim_crashed(r->os);
     if (r->e && !crashed && engine_failure(r->e)) reads_go_on(r);
     /* A failed engine is put away; a healthy one is left as a killed process leaves it. */
-    if (r->e && !crashed && !engine_failure(r->e)) os_sim_set(r->os, &(struct os_sim_faults){.crash_at = os_sim_events(r->os) + 1, .process_only = true, .seed = seed});
+    if (r->e && !crashed && !engine_failure(r->e))
+        os_sim_set(r->os, &(struct os_sim_faults){.crash_at = os_sim_events(r->os) + 1, .process_only = true, .seed = seed});
     if (r->e) (void)!engine_close(&r->e);
     os_sim_reboot(r->os);
     if (!r->failed) after_fault(r, mode);
     bool fine = !r->failed;
-    if (!fine) printf("FAILED: %s at event %llu, seed %llu: %s\n", mode_names[mode], (unsigned long long)event, (unsigned long long)seed, r->failed);
+    if (!fine)
+        printf("FAILED: %s at event %llu, seed %llu: %s\n", mode_names[mode], (unsigned long long)event, (unsigned long long)seed,
+               r->failed);
     if (r->e) (void)!engine_close(&r->e);
     os_free(&r->os);
     mem_free(r);
@@ -510,7 +537,8 @@ int main(int argc, char **argv)
     const char *only = getenv("CRASH_EVENT"); /* with CRASH_MODE: one point again, for looking into it */
     if (only) {
         log_set_level(LOG_DEBUG);
-        return !one_point((enum mode)strtoull(getenv("CRASH_MODE") ? getenv("CRASH_MODE") : "0", NULL, 10), strtoull(only, NULL, 10), seed);
+        return !one_point((enum mode)strtoull(getenv("CRASH_MODE") ? getenv("CRASH_MODE") : "0", NULL, 10),
+                          strtoull(only, NULL, 10), seed);
     }
     for (; passed + failed < points; seed++) {
         uint64_t events = count_events(seed);

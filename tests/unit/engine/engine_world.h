@@ -73,7 +73,13 @@ static inline slice world_name(unsigned k, char name[32])
 static inline struct node world_node(const struct world *w, unsigned k, uint8_t op, slice payload, char name[32])
 {
     const struct world_key *x = &w->key[k];
-    struct node n = {.op = op, .type = TYPE_STRING, .space = SPACE_KEY, .prev = x->seq, .ver = x->ver + 1, .key = world_name(k, name), .payload = payload};
+    struct node n = {.op = op,
+                     .type = TYPE_STRING,
+                     .space = SPACE_KEY,
+                     .prev = x->seq,
+                     .ver = x->ver + 1,
+                     .key = world_name(k, name),
+                     .payload = payload};
     if (op == NODE_PUT && !x->live) n.flags = NODE_CREATED;
     return n;
 }
@@ -94,8 +100,14 @@ static inline uint64_t world_write(struct world *w, unsigned k, uint8_t op, slic
     world_took(w, k, &n);
     return r.seq;
 }
-static inline uint64_t world_put(struct world *w, unsigned k, const char *text) { return world_write(w, k, NODE_PUT, slice_str(text)); }
-static inline uint64_t world_delete(struct world *w, unsigned k) { return world_write(w, k, NODE_DELETE, (slice){0}); }
+static inline uint64_t world_put(struct world *w, unsigned k, const char *text)
+{
+    return world_write(w, k, NODE_PUT, slice_str(text));
+}
+static inline uint64_t world_delete(struct world *w, unsigned k)
+{
+    return world_write(w, k, NODE_DELETE, (slice){0});
+}
 
 /* A commit of count puts to keys from `k` on. Returns the first seq. */
 static inline uint64_t world_batch(struct world *w, unsigned k, unsigned count, const char *text)

@@ -97,9 +97,9 @@ static void deleted_keys_answer_pruned(void **state)
     struct world w = {0};
     struct compact_stats s;
     world_start(&w);
-    world_put(&w, 1, "gone soon");  /* 1 */
-    world_put(&w, 2, "stays");      /* 2 */
-    world_delete(&w, 1);            /* 3 */
+    world_put(&w, 1, "gone soon"); /* 1 */
+    world_put(&w, 2, "stays");     /* 2 */
+    world_delete(&w, 1);           /* 3 */
     assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
     assert_int_equal(s.dropped, 2);
     assert_int_equal(engine_horizon(w.e), 3);
@@ -191,10 +191,8 @@ static void cancelled_and_throttled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_newest_only),
-        cmocka_unit_test(second_run_finds_nothing),
-        cmocka_unit_test(deleted_keys_answer_pruned),
-        cmocka_unit_test(beside_traffic),
+        cmocka_unit_test(keeps_newest_only),          cmocka_unit_test(second_run_finds_nothing),
+        cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
         cmocka_unit_test(cancelled_and_throttled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,11 +59,11 @@ static void effects_keep_their_base(void **state)
 {
     struct world w = {0};
     world_start(&w);
-    world_put(&w, 1, "base");                             /* 1 */
-    world_write(&w, 1, NODE_EFFECT, slice_str("e"));      /* 2 */
-    world_put(&w, 1, "base");                             /* 3 */
-    world_write(&w, 1, NODE_EFFECT, slice_str("e"));      /* 4 */
-    world_write(&w, 1, NODE_EFFECT, slice_str("e"));      /* 5 */
+    world_put(&w, 1, "base");                        /* 1 */
+    world_write(&w, 1, NODE_EFFECT, slice_str("e")); /* 2 */
+    world_put(&w, 1, "base");                        /* 3 */
+    world_write(&w, 1, NODE_EFFECT, slice_str("e")); /* 4 */
+    world_write(&w, 1, NODE_EFFECT, slice_str("e")); /* 5 */
     expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "DD...", 0, 0);
     expect_plan(&w, &(struct compact_options){.before = 2}, ".....", 0, 0); /* 2 stays and stands on 1 */
     expect_plan(&w, &(struct compact_options){.before = 3}, "DD...", 0, 0);
@@ -73,7 +73,8 @@ static void effects_keep_their_base(void **state)
 static void thing(struct world *w, uint8_t space, const char *key, const void *payload, size_t n)
 {
     struct receipt r;
-    struct node x = {.op = NODE_PUT, .space = space, .ver = 1, .flags = NODE_CREATED, .key = slice_str(key), .payload = slice_of(payload, n)};
+    struct node x = {
+        .op = NODE_PUT, .space = space, .ver = 1, .flags = NODE_CREATED, .key = slice_str(key), .payload = slice_of(payload, n)};
     assert_int_equal(engine_append(w->e, &x, false, &r), E_OK);
 }
 
@@ -84,7 +85,7 @@ static void tags_hold(void **state)
     world_start(&w);
     for (int i = 0; i < 5; i++) world_put(&w, 1, "v"); /* 1..5 */
     put_u64(seq, 2);
-    thing(&w, SPACE_TAG, "release", seq, 8);           /* 6 */
+    thing(&w, SPACE_TAG, "release", seq, 8); /* 6 */
     /* 3 and 4 go, but the index remembers them: above a version that stays. */
     expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "D.dd..", 1, 0);
     world_stop(&w);
@@ -106,7 +107,7 @@ static void rules(void **state)
     expect_plan(&w, &(struct compact_options){0}, "......", 0, 0);
     expect_plan(&w, &(struct compact_options){.keys_default = {.versions = 2}}, "DD....", 0, 0);
     expect_plan(&w, &(struct compact_options){.documents_default = {.versions = 1}}, "......", 0, 0);
-    rule(&w, "key:*", 1, 0);    /* 7 */
+    rule(&w, "key:*", 1, 0);     /* 7 */
     rule(&w, "key:0002*", 0, 0); /* 8: longer, keeps all */
     expect_plan(&w, &(struct compact_options){.keys_default = {.versions = 2}}, "D.D.....", 0, 0);
     world_stop(&w);

@@ -234,7 +234,12 @@ static void shortened_log(void **state)
     world_open(&w);
     assert_int_equal(w.rep.lost_to, 50);
     struct receipt r;
-    struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_CREATED, .ver = 1, .key = slice_str("later"), .payload = slice_str("v")};
+    struct node n = {.op = NODE_PUT,
+                     .type = TYPE_STRING,
+                     .flags = NODE_CREATED,
+                     .ver = 1,
+                     .key = slice_str("later"),
+                     .payload = slice_str("v")};
     assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
     assert_int_equal(r.seq, 51); /* 50 is not given out again */
     w.o.salvage = false;
@@ -258,15 +263,9 @@ static void figures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fresh_then_clean),
-        cmocka_unit_test(tail_is_folded),
-        cmocka_unit_test(locked_while_open),
-        cmocka_unit_test(read_only_changes_nothing),
-        cmocka_unit_test(damaged_manifest),
-        cmocka_unit_test(damaged_index),
-        cmocka_unit_test(damaged_segment),
-        cmocka_unit_test(shortened_log),
-        cmocka_unit_test(figures),
+        cmocka_unit_test(fresh_then_clean),          cmocka_unit_test(tail_is_folded),   cmocka_unit_test(locked_while_open),
+        cmocka_unit_test(read_only_changes_nothing), cmocka_unit_test(damaged_manifest), cmocka_unit_test(damaged_index),
+        cmocka_unit_test(damaged_segment),           cmocka_unit_test(shortened_log),    cmocka_unit_test(figures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,11 +100,8 @@ static void failure_is_final(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(catch_up_reaches),
-        cmocka_unit_test(long_commit),
-        cmocka_unit_test(tree_has_every_hash),
-        cmocka_unit_test(follows_by_itself),
-        cmocka_unit_test(failure_is_final),
+        cmocka_unit_test(catch_up_reaches),  cmocka_unit_test(long_commit),      cmocka_unit_test(tree_has_every_hash),
+        cmocka_unit_test(follows_by_itself), cmocka_unit_test(failure_is_final),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

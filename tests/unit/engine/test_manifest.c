@@ -6,7 +6,14 @@
 
 static struct manifest sample(void)
 {
-    struct manifest m = {.clean = true, .covers = 41, .floor = 43, .newest_ms = 1763697120000, .horizon = 7, .created_ms = 1763697000000, .number = 5, .first_unlisted = 42};
+    struct manifest m = {.clean = true,
+                         .covers = 41,
+                         .floor = 43,
+                         .newest_ms = 1763697120000,
+                         .horizon = 7,
+                         .created_ms = 1763697000000,
+                         .number = 5,
+                         .first_unlisted = 42};
     for (size_t i = 0; i < sizeof(m.store_id); i++) m.store_id[i] = (uint8_t)i;
     for (size_t i = 0; i < HASH_BYTES; i++) m.root[i] = (uint8_t)(0xa0 + i);
     m.seed = (struct hash_seed){{1, 2}};

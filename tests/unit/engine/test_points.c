@@ -25,9 +25,9 @@ static void rounding(void **state)
     world_start(&w);
     assert_int_equal(engine_round_down(w.e, 9, &p), E_OK);
     assert_int_equal(p, 0);
-    world_put(&w, 0, "a");         /* 1 */
-    world_batch(&w, 0, 4, "b");    /* 2..5 */
-    world_put(&w, 0, "c");         /* 6 */
+    world_put(&w, 0, "a");      /* 1 */
+    world_batch(&w, 0, 4, "b"); /* 2..5 */
+    world_put(&w, 0, "c");      /* 6 */
     const uint64_t want[] = {0, 1, 1, 1, 1, 5, 6, 6};
     for (uint64_t s = 0; s < 8; s++) {
         assert_int_equal(engine_round_down(w.e, s, &p), E_OK);

@@ -36,7 +36,10 @@ static void marks_follow(void **state)
 }
 
 static atomic_uint marked;
-static void on_mark(void *ctx) { atomic_fetch_add((atomic_uint *)ctx, 1); }
+static void on_mark(void *ctx)
+{
+    atomic_fetch_add((atomic_uint *)ctx, 1);
+}
 
 static void async_sync_tells(void **state)
 {
@@ -61,7 +64,12 @@ static void writer(void *ctx)
     char key[32];
     for (int i = 0; i < WRITES; i++) {
         snprintf(key, sizeof(key), "t:%p:%d", (void *)&key, i);
-        struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_CREATED, .ver = 1, .key = slice_str(key), .payload = slice_str("v")};
+        struct node n = {.op = NODE_PUT,
+                         .type = TYPE_STRING,
+                         .flags = NODE_CREATED,
+                         .ver = 1,
+                         .key = slice_str(key),
+                         .payload = slice_str("v")};
         struct receipt r;
         ASSERT(engine_append(w->e, &n, false, &r) == E_OK);
         if (i % 4 == 0) {

@@ -16,7 +16,8 @@ static struct verify_found verify_all(struct world *w, uint64_t slice_nodes)
 {
     struct verify_found sum = {0};
     n_told = 0;
-    for (uint64_t from = 1; from;) assert_int_equal(engine_verify_slice(w->e, from, UINT64_MAX, slice_nodes, tell, NULL, &sum, &from), E_OK);
+    for (uint64_t from = 1; from;)
+        assert_int_equal(engine_verify_slice(w->e, from, UINT64_MAX, slice_nodes, tell, NULL, &sum, &from), E_OK);
     return sum;
 }
 
