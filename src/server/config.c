@@ -236,6 +236,12 @@ static void put_back(struct config *c, struct change *all, size_t n)
     }
 }
 
+/* A value set to what it is has no effect to apply: a server that listens on a port is not asked to listen again. */
+static bool differs_now(struct config *c, const struct change *ch)
+{
+    return ch->text ? strcmp(ch->text, c->text[ch->id]) != 0 : config_num(c, (enum config_id)ch->id) != ch->number;
+}
+
 bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local, char error[CONFIG_ERROR_MAX])
 {
     struct change *all = mem_zalloc(n_pairs * sizeof *all);
@@ -262,7 +268,7 @@ bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local
     }
     for (i = 0; i < n_pairs && !why && c->apply; i++) {
         const char *refusal = "";
-        if (!c->apply(c->ctx, (enum config_id)all[i].id, &refusal)) why = refusal, failed = i;
+        if (differs_now(c, &all[i]) && !c->apply(c->ctx, (enum config_id)all[i].id, &refusal)) why = refusal, failed = i;
     }
     if (why) {
         snprintf(error, CONFIG_ERROR_MAX, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %.300s", (int)all[failed].name.n,

@@ -148,6 +148,13 @@ static inline const char *bed_read(struct bed *b, int i, const char *request)
     return b->got;
 }
 
+/* As maxmemory would have it; sanitizer builds do not know how much memory is used. */
+static inline void refuse_memory(struct bed *b)
+{
+    ev_timer_stop(b->server.loops[0]->ev, &b->server.loops[0]->cron); /* it would judge again */
+    atomic_store(&b->server.over_memory, true);
+}
+
 static inline void bed_free(struct bed **bp)
 {
     struct bed *b = *bp;

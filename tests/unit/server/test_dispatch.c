@@ -12,8 +12,8 @@ static void refusals(void **state)
             "-ERR wrong number of arguments for 'config' command\r\n-ERR wrong number of arguments for 'config|get' command\r\n-ERR unknown subcommand 'foo'. Try CONFIG "
             "HELP.\r\n");
     bed_ask(b, 0, "CONFIG SET min-replicas-to-write 1\r\nPUT a 1\r\nCONFIG SET min-replicas-to-write 0\r\n", "+OK\r\n-NOREPLICAS Not enough good replicas to write.\r\n+OK\r\n");
-    bed_ask(b, 0, "CONFIG SET maxmemory 1\r\nPUT a 1\r\nFETCH a\r\nCONFIG SET maxmemory 0\r\n",
-            "+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n$-1\r\n+OK\r\n");
+    refuse_memory(b);
+    bed_ask(b, 0, "PUT a 1\r\nFETCH a\r\n", "-OOM command not allowed when used memory > 'maxmemory'.\r\n$-1\r\n");
     const char *info = bed_read(b, 0, "INFO commandstats errorstats\r\n");
     assert_non_null(strstr(info, "cmdstat_put:calls=0,usec=0,usec_per_call=0.00,rejected_calls=2,failed_calls=0"));
     assert_non_null(strstr(info, "errorstat_OOM:count=1"));
