@@ -15,6 +15,7 @@
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
 #define PROGRESS_NODES           100000
+#define LARGE_TAIL_BYTES (16u << 20)
 #define SEGMENT_ID_AT            32 /* of the store id in a segment's header (seglog.h) */
 
 /* ---- threads ---- */
@@ -331,12 +332,11 @@ static int fill_lost_end(struct engine *e, uint64_t upto)
     return rc;
 }
 
-/* The log must reach what manifest and sync mark know to have been durable. */
+/* The log must reach what the manifest knows to have been durable. */
 static int check_end(struct engine *e, struct engine_report *rep)
 {
     struct engine_own *own = e->own;
     uint64_t last = seglog_last_seq(e->log), floor = own->manifest.floor;
-    if (rep->lost_to > floor) floor = rep->lost_to;
     if (last >= floor) return E_OK;
     char where[128];
     snprintf(where, sizeof(where), "the log ends at seq %llu, but was on disk up to %llu", (unsigned long long)last,
@@ -484,6 +484,18 @@ int engine_open(const struct engine_options *o, struct engine **out, struct engi
     return E_OK;
 }
 
+/* Opening reads through the tail, but not through sealed segments: a large tail is worth a sidecar. */
+static int seal_large_tail(struct engine *e)
+{
+    size_t n = seglog_segments(e->log, NULL, 0);
+    struct seg_info *info = mem_alloc((n + 1) * sizeof(*info));
+    size_t got = seglog_segments(e->log, info, n);
+    ASSERT(got > 0);
+    bool large = got == n && !info[n - 1].sealed && info[n - 1].bytes >= LARGE_TAIL_BYTES;
+    mem_free(info);
+    return large ? seglog_roll(e->log) : E_OK;
+}
+
 int engine_close(struct engine **engine)
 {
     ASSERT(engine && *engine);
@@ -497,6 +509,7 @@ int engine_close(struct engine **engine)
     if (!own->opt.read_only) {
         rc = engine_sync(e, 0);
         if (rc == E_OK) rc = engine_catch_up(e, 0);
+        if (rc == E_OK) rc = seal_large_tail(e);
         if (rc == E_OK) rc = worker_checkpoint(e, true);
     }
     ASSERT(ring_failure(e->ring) || ring_drained_end(e->ring) == ring_reserved_end(e->ring));
