@@ -26,7 +26,7 @@ static uint64_t fold(uint64_t w)
     return w | (upper >> 2);
 }
 
-static void name_words(slice s, uint64_t *w0, uint64_t *w1)
+static inline void name_words(slice s, uint64_t *w0, uint64_t *w1)
 {
     *w0 = *w1 = 0;
     if (s.n >= 8) {
@@ -37,11 +37,11 @@ static void name_words(slice s, uint64_t *w0, uint64_t *w1)
         memcpy(&a, s.p, 4);
         memcpy(&b, s.p + s.n - 4, 4);
         *w0 = a | (uint64_t)b << 32;
-    } else {
-        for (size_t i = 0; i < s.n; i++) *w0 |= (uint64_t)s.p[i] << (8 * i);
+    } else if (s.n > 0) {
+        *w0 = s.p[0] | (uint64_t)s.p[s.n >> 1] << 8 | (uint64_t)s.p[s.n - 1] << 16;
     }
     *w0 = fold(*w0);
-    *w1 = fold(*w1);
+    if (s.n >= 8) *w1 = fold(*w1);
 }
 
 static size_t bucket_of(uint64_t w0, uint64_t w1, size_t n)

@@ -14,7 +14,6 @@
 
 #define KEYS_ON_STACK 64
 #define ARGS_SHOWN_BYTES 128
-#define SLOW_US 1000 /* a command this slow makes the turn's time stale */
 
 /* ---- refusals ---- */
 
@@ -237,7 +236,7 @@ static void count(struct client *c, const struct command_entry *e, uint64_t from
     st->failed += c->errors != errors;
     c->loop->commands++;
     c->commands++;
-    if (__builtin_expect((double)ticks > c->server->ticks_per_us * SLOW_US, 0)) c->loop->clock_set = false;
+    if (__builtin_expect(ticks > c->server->slow_ticks, 0)) c->loop->clock_set = false;
 }
 
 void dispatch_inner(struct client *c, struct call *call, const struct command_entry *e)

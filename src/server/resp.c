@@ -101,9 +101,43 @@ static enum resp_result next_bulk_length(struct resp_parser *p, const uint8_t **
     return RESP_REQUEST;
 }
 
+/* A length line of one or two digits at p, whose bytes up to p[5] may be read: its length in bytes, 0 when it is another. */
+static inline unsigned short_line(const uint8_t *p, unsigned *v)
+{
+    unsigned a = (unsigned)p[1] - '0', b = (unsigned)p[2] - '0';
+    if (a < 10 && p[2] == '\r') {
+        *v = a;
+        return 4;
+    }
+    *v = a * 10 + b;
+    return a - 1 < 9 && b < 10 && p[3] == '\r' ? 5 : 0;
+}
+
+/* The request that nearly all are: all there, and no length over 99. Takes it whole or leaves everything as it is. */
+static bool short_request(struct resp_parser *p, const uint8_t **at, const uint8_t *end)
+{
+    const uint8_t *q = *at;
+    unsigned count, size, line;
+    if (end - q < 6 || (line = short_line(q, &count)) == 0 || count == 0 || p->n + count > p->cap) return false;
+    slice *to = p->args + p->n;
+    q += line;
+    for (unsigned i = 0; i < count; i++) {
+        if (end - q < 6 || *q != '$' || (line = short_line(q, &size)) == 0 || (size_t)(end - q) < line + size + 2) return false;
+        to[i] = slice_of(q + line, size);
+        q += line + size + 2;
+    }
+    p->n += count;
+    *at = q;
+    return true;
+}
+
 enum resp_result resp_next(struct resp_parser *p, const uint8_t **at, const uint8_t *end, const struct resp_limits *limits, size_t *argc)
 {
     ASSERT(*at <= end);
+    if (p->missing == 0 && *at < end && **at == '*' && !limits->anonymous && short_request(p, at, end)) {
+        *argc = p->n - p->first;
+        return RESP_REQUEST;
+    }
     if (p->missing == 0) {
         if (*at == end) return RESP_MORE;
         ASSERT(p->n == p->first);

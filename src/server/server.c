@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define CALIBRATION_US 2000
+#define SLOW_US 1000
 #define PROGRESS_EVERY_US 1000000
 #define SPARE_FILES 64 /* beside the clients' sockets */
 
@@ -23,6 +24,7 @@ void server_init(struct server *s)
     mutex_init(&s->errors.mutex, "errors", RANK_LEAF);
     atomic_init(&s->no_auth, true);
     s->ticks_per_us = 1000;
+    s->slow_ticks = UINT64_MAX;
     s->total_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     ssize_t n = readlink("/proc/self/exe", s->exe, sizeof s->exe - 1);
     s->exe[n > 0 ? n : 0] = 0;
@@ -180,6 +182,7 @@ static void calibrate(struct server *s)
     do now = os_mono_us(os_posix());
     while (now - us < CALIBRATION_US);
     s->ticks_per_us = (double)(cycles_now() - from) / (double)(now - us);
+    s->slow_ticks = (uint64_t)(s->ticks_per_us * SLOW_US);
 }
 
 static int make_commands(struct server *s)

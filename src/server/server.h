@@ -56,6 +56,7 @@ struct server {
     uint64_t start_memory;
     uint64_t total_memory;
     double ticks_per_us;           /* of the cycle counter that times commands */
+    uint64_t slow_ticks;           /* a command this slow makes the turn's time stale */
     _Atomic int exit_code;
     _Atomic bool stopping;
     _Atomic bool no_auth;          /* requirepass is empty */
