@@ -274,6 +274,16 @@ static int seal(struct reading *r, struct os_file *f, uint64_t size, struct segm
 
 /* ---- the tail ---- */
 
+/* What was durable and is not there any more was no torn write. Nothing is cut, and the mark stays: the next start must see it too. Salvage
+ * and looking go on, with a report. */
+static int lost_end(struct opening *op, const struct seg_id *id, uint64_t offset, uint64_t last)
+{
+    const struct seglog_options *o = op->o;
+    ASSERT(op->mark > last);
+    int rc = damage(op, id, offset, "the log ends before what was on disk", last + 1, op->mark);
+    return o->salvage || o->read_only ? E_OK : rc;
+}
+
 static int cut_tail(struct reading *r, struct os_file *f)
 {
     struct opening *op = r->op;
@@ -291,7 +301,8 @@ static int open_tail(struct reading *r, struct os_file **f, uint64_t size, struc
 {
     struct opening *op = r->op;
     bool torn = r->used > r->end;
-    int rc = torn ? cut_tail(r, *f) : E_OK;
+    int rc = op->mark >= r->whole ? lost_end(op, r->id, r->end, r->whole - 1) : E_OK;
+    if (rc == E_OK && torn) rc = cut_tail(r, *f);
     if (rc) return rc;
     struct segment *s = segment_new(op->l->os, op->l->dir, f, r->id, size > op->l->segment_bytes ? size : op->l->segment_bytes);
     const uint8_t *e = r->draft.entries.p;
@@ -520,15 +531,14 @@ static int open_chain(struct opening *op)
     return rc;
 }
 
-/* What was durable and is not there any more: not refused here (nothing valid follows the end), but never in silence. */
 static int settle_mark(struct opening *op)
 {
     struct seglog *l = op->l;
     if (op->mark > l->last_seq) {
         const struct seg_id none = {.first_seq = 1};
         uint64_t end = l->n ? segment_end(l->list[l->n - 1]) : 0;
-        (void)damage(op, l->n ? &l->list[l->n - 1]->id : &none, end, "the log ends before what was on disk", l->last_seq + 1, op->mark);
-        return op->o->read_only ? E_OK : syncmark_reset(l->mark, l->last_seq);
+        int rc = lost_end(op, l->n ? &l->list[l->n - 1]->id : &none, end, l->last_seq);
+        return rc || op->o->read_only ? rc : syncmark_reset(l->mark, l->last_seq);
     }
     l->durable = op->mark;
     return E_OK;

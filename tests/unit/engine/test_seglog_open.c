@@ -177,6 +177,28 @@ static void test_truncate_everywhere(void **state)
     os_free(&os);
 }
 
+/* An end that had been durable is not cut like a torn one: refused as often as it is tried, until salvage is asked for. */
+static void test_lost_end(void **state)
+{
+    struct os *os = small_store(30);
+    struct seglog *l;
+    struct seglog_report rep;
+    uint64_t end = log_bytes(os), size = file_size(os, SEG1);
+    assert_int_equal(os_sim_flip(os, SEG1, end - 20, 3), E_OK);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(open_as(os, false, false, &l, &rep), E_CORRUPT);
+        assert_true(rep.lost_from == 27 && rep.lost_to == 30 && strstr(rep.where, "offset "));
+        assert_int_equal(file_size(os, SEG1), size);
+    }
+    for (int salvage = 1; salvage >= 0; salvage--) {
+        assert_int_equal(open_as(os, salvage, false, &l, &rep), E_OK);
+        assert_true(seglog_last_seq(l) == 26 && (rep.lost_from == 27) == salvage);
+        work_check_all(l);
+        seglog_close(&l);
+    }
+    os_free(&os);
+}
+
 /* A commit of which the last record is missing is no commit, even when the space goes on. */
 static void test_half_commit(void **state)
 {
@@ -442,7 +464,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flip_everywhere),       cmocka_unit_test(test_dirt_behind_the_end), cmocka_unit_test(test_truncate_everywhere),
-        cmocka_unit_test(test_half_commit),           cmocka_unit_test(test_hole),                cmocka_unit_test(test_sidecars_are_rebuilt),
+        cmocka_unit_test(test_lost_end), cmocka_unit_test(test_half_commit),           cmocka_unit_test(test_hole),                cmocka_unit_test(test_sidecars_are_rebuilt),
         cmocka_unit_test(test_unsealed_are_sealed),   cmocka_unit_test(test_damage_in_the_middle), cmocka_unit_test(test_damage_in_the_tail),
         cmocka_unit_test(test_nothing_left),          cmocka_unit_test(test_missing_and_foreign), cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_read_only_writes_nothing),
