@@ -5,7 +5,7 @@
 
 static int put_number(struct call *c, const char *text, size_t n)
 {
-    struct ks_write w = {.expiry = KS_EXPIRY_KEEP};
+    static const struct ks_write w = {.expiry = KS_EXPIRY_KEEP};
     int err = ks_put(&c->ks, c->argv[1], TYPE_STRING, slice_of(text, n), &w);
     if (err == E_OK) notify_dirty(c, 1);
     return err;

@@ -115,11 +115,10 @@ static void set_after_look(struct call *c, const struct options *o, const struct
     buf_fini(&old);
 }
 
-void cmd_set(struct call *c)
+static void set_with_options(struct call *c)
 {
     struct options o;
     struct ks_write w = {0};
-    if (__builtin_expect(c->argc == 3, 1)) return put_and_reply_ok(c, c->argv[2], &w);
     if (!parse_options(c, 3, false, &o)) return reply_syntax(c);
     if (o.set & OPT_TIMES) {
         w.expiry = KS_EXPIRY_SET;
@@ -131,6 +130,14 @@ void cmd_set(struct call *c)
         set_after_look(c, &o, &w);
     else
         put_and_reply_ok(c, c->argv[2], &w);
+}
+
+void cmd_set(struct call *c)
+{
+    if (c->argc == 3)
+        put_and_reply_ok(c, c->argv[2], NULL);
+    else
+        set_with_options(c);
 }
 
 void cmd_setnx(struct call *c)

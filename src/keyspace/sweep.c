@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 
-#define TURN_BUCKETS 64
+#define TURN_BUCKETS 32
 #define STRIP_BYTES_MIN 64
 #define BURY_AT_ONCE 65536 /* entries that are freed without a grave */
 
