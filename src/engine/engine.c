@@ -15,7 +15,7 @@
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
 #define PROGRESS_NODES           100000
-#define LARGE_TAIL_BYTES (16u << 20)
+#define LARGE_TAIL_BYTES         (16u << 20)
 #define SEGMENT_ID_AT            32 /* of the store id in a segment's header (seglog.h) */
 
 /* ---- threads ---- */
@@ -277,9 +277,12 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
     os_random(e->os, &m->seed, sizeof(m->seed)); /* the index is made anew under it */
     sha256(m->root, "", 0);
     if (m->n_segments == 0) os_random(e->os, m->store_id, sizeof(m->store_id));
-    for (size_t i = 0; i < m->n_segments; i++)
-        if (m->segments[i].compacted)
-            log_line(LOG_WARNING, "Repair: the log was compacted; tree leaves of dropped nodes are lost with the manifest.");
+    for (size_t i = 0; i < m->n_segments; i++) {
+        if (!m->segments[i].compacted) continue;
+        log_line(LOG_WARNING, "Repair: the log was compacted; tree leaves of dropped nodes are lost with the manifest.");
+        m->horizon = UINT64_MAX; /* not known: set to the log's end when that is */
+        break;
+    }
     return E_OK;
 }
 
@@ -308,6 +311,7 @@ static int open_log(struct engine *e, struct engine_report *rep)
     rep->sidecars_rebuilt = found.sidecars_rebuilt;
     rep->lost_from = found.lost_from;
     rep->lost_to = found.lost_to;
+    if (rc == E_OK && m->horizon == UINT64_MAX) own->manifest.horizon = seglog_last_seq(e->log);
     snprintf(rep->where, sizeof(rep->where), "%s", found.where);
     return rc < 0 ? refuse(rep, rc, "the log") : E_OK;
 }
@@ -401,10 +405,14 @@ static int open_folded(struct engine *e, struct engine_report *rep, bool anew)
         rc = open_index(e, true);
     }
     if (rc < 0) return refuse(rep, rc, "the index is damaged; a repair rebuilds it from the log");
-    if (anew) own->manifest.clean = false;
+    if (anew) {
+        own->manifest.clean = false;
+        own->rebuilding = true;
+        if (rep->lost_to > own->manifest.horizon) own->manifest.horizon = rep->lost_to;
+    }
     atomic_store(&own->horizon, own->manifest.horizon);
     fold_set_horizon(e->fold, own->manifest.horizon);
-    own->forget_due = own->manifest.forget_due;
+    own->forget_due = own->manifest.forget_due && !anew;
     return indexer_open(e, fold_seq(e->fold));
 }
 
@@ -423,6 +431,7 @@ static int fold_tail(struct engine *e, struct engine_report *rep)
         if (own->opt.progress && rc == E_OK) own->opt.progress(own->opt.progress_ctx, "folding the log", at - from, last - from);
     }
     rep->folded_nodes = last > from ? last - from : 0;
+    own->rebuilding = false;
     if (rc < 0) return refuse(rep, rc, "the log cannot be folded");
     return E_OK;
 }
@@ -448,11 +457,12 @@ static int open_all(struct engine *e, struct engine_report *rep)
     if (rc == E_OK) rc = open_tree(e, rep);
     if (rc == E_OK) rc = ring_open(own->opt.ring_bytes, seglog_last_seq(e->log) + 1, sync_sink, e, &e->ring);
     if (rc == E_OK) rc = open_folded(e, rep, lost || rep->lost_from != 0);
+    uint64_t fold_from = rc == E_OK ? fold_seq(e->fold) : 0;
     if (rc == E_OK) rc = fold_tail(e, rep);
     if (rc < 0) return rc;
     rep->clean = own->manifest.clean && rep->folded_nodes == 0 && rep->torn_bytes == 0;
     atomic_store(&own->indexed_bytes, 0);
-    atomic_store(&own->flushed_seq, rep->lost_from || lost ? 0 : own->manifest.covers);
+    atomic_store(&own->flushed_seq, fold_from);
     if (own->opt.read_only) {
         ring_fail(e->ring, E_UNSUPPORTED);
         return E_OK;

@@ -135,6 +135,27 @@ static int grow_tree(struct engine *e, struct fold_batch *b)
     return E_OK;
 }
 
+/* While rebuilding: a node whose predecessor is gone follows what the index has of its key instead, so that counts come out right. */
+static int adopt(struct engine *e, struct node *n)
+{
+    bool more;
+    struct version v;
+    struct buf mem = {0};
+    struct node before;
+    ASSERT(n->prev > 0 && n->prev < n->seq);
+    if (seglog_more(e->log, n->prev, &more) == E_OK && engine_read(e, n->prev, &mem, &before) == E_OK) {
+        buf_fini(&mem);
+        return E_OK;
+    }
+    buf_fini(&mem);
+    int rc = engine_find(e, n->space, n->lineage, n->key, n->seq - 1, FIND_ALL, &v);
+    if (rc < 0 && rc != E_NOTFOUND && rc != E_PRUNED) return rc;
+    bool live = rc == E_OK && v.op != NODE_DELETE && v.op != NODE_EXPIRE;
+    n->prev = live ? v.seq : 0;
+    if (!live && node_is_live(n)) n->flags |= NODE_CREATED;
+    return E_OK;
+}
+
 /* Folds the batch's nodes. *open tells whether the last commit goes on behind it. */
 static int fold_items(struct engine *e, struct fold_batch *b, bool *open)
 {
@@ -147,6 +168,7 @@ static int fold_items(struct engine *e, struct fold_batch *b, bool *open)
         if (rc == E_OK && n.seq != it->seq)
             rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)it->seq,
                           (unsigned long long)n.seq);
+        if (rc == E_OK && own->rebuilding && n.prev && n.prev < n.seq) rc = adopt(e, &n);
         if (rc == E_OK) rc = fold_node(e->fold, &n, record_size(it->n));
         if (rc < 0) return indexer_fail(e, rc, it->seq);
         if (n.ts_ms > newest) newest = n.ts_ms;

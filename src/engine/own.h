@@ -69,6 +69,7 @@ struct engine_own {
     struct seglog_cursor *cursor;
     uint64_t cursor_seq; /* newest seq that it returned, 0 = none yet */
     struct fold_batch batch;
+    bool rebuilding;          /* folding a log with gaps from its start: predecessors may be missing */
     atomic_uint fold_waiters; /* who wants fold_lock: the indexer steps back */
     struct engine_thread indexer;
 
