@@ -15,11 +15,11 @@
 #define KS_STRIPES 256
 
 struct line {
-    struct table *tables;   /* ks->shards of them; NULL until a key is looked up */
+    struct table *tables; /* ks->shards of them; NULL until a key is looked up */
     uint16_t lineage;
-    uint64_t flushed;       /* seq of the newest flush: heads at or below it are hidden */
+    uint64_t flushed; /* seq of the newest flush: heads at or below it are hidden */
     uint64_t keys, expiring;
-    uint64_t batch;         /* the batch that has saved the counts */
+    uint64_t batch; /* the batch that has saved the counts */
 };
 
 struct gate {
@@ -40,23 +40,23 @@ struct grave {
 enum undo_kind { UNDO_KEY, UNDO_COUNTS, UNDO_FLUSH, UNDO_SWAP, UNDO_THING };
 struct undo {
     enum undo_kind kind;
-    uint16_t lineage;           /* SWAP: first database */
-    uint16_t other;             /* SWAP: second database */
-    uint64_t hash;              /* KEY */
-    struct entry *old;          /* KEY: what the table held, owned; NULL = nothing */
-    size_t key_at, key_bytes;   /* KEY, THING: in ks_undo.keys */
-    uint64_t a, b;              /* COUNTS: keys, expiring. FLUSH: flushed. THING: seq, ver */
-    struct table *tables;       /* FLUSH: what was thrown away */
-    uint8_t space;              /* THING */
-    bool live;                  /* THING */
+    uint16_t lineage;         /* SWAP: first database */
+    uint16_t other;           /* SWAP: second database */
+    uint64_t hash;            /* KEY */
+    struct entry *old;        /* KEY: what the table held, owned; NULL = nothing */
+    size_t key_at, key_bytes; /* KEY, THING: in ks_undo.keys */
+    uint64_t a, b;            /* COUNTS: keys, expiring. FLUSH: flushed. THING: seq, ver */
+    struct table *tables;     /* FLUSH: what was thrown away */
+    uint8_t space;            /* THING */
+    bool live;                /* THING */
 };
 struct ks_undo {
     struct undo *v;
     size_t n, cap;
     struct buf keys;
-    uint64_t batch;             /* number of the open batch, from 1 */
-    uint64_t forgot;            /* ks->forgot at begin */
-    uint64_t base_seq, end;     /* of the context at begin */
+    uint64_t batch;         /* number of the open batch, from 1 */
+    uint64_t forgot;        /* ks->forgot at begin */
+    uint64_t base_seq, end; /* of the context at begin */
     uint32_t base_nodes;
     bool open;
 };
@@ -66,23 +66,27 @@ struct keyspace {
     struct hash_seed seed;
     unsigned databases, loops, shards;
     uint64_t cache_bytes;
-    uint64_t entry_bytes;       /* of all entries; atomic when shards > 1 */
-    uint64_t forgot;            /* entries whose head is at or below this may have been dropped before the runs had them; 0 = none */
+    uint64_t entry_bytes; /* of all entries; atomic when shards > 1 */
+    uint64_t forgot;      /* entries whose head is at or below this may have been dropped before the runs had them; 0 = none */
     bool lfu;
     bool active_expiry;
-    uint64_t expired_upto_ms;
+    uint64_t expired_upto_ms;   /* the cycle's position; expire.c */
+    uint64_t expiry_mark_seq, expiry_mark_ms;
     uint64_t evicted, expired, loads;
-    uint16_t *map;              /* database -> lineage */
-    struct line *lines;         /* ENGINE_DATABASES_MAX of them */
+    uint16_t *map;      /* database -> lineage */
+    struct line *lines; /* ENGINE_DATABASES_MAX of them */
     unsigned sweep_line, sweep_shard;
     struct grave *graves;
-    struct mutex sweep_lock;    /* one sweeper at a time; guards graves and the position */
+    struct mutex sweep_lock; /* one sweeper at a time; guards graves and the position */
     struct gate *gates;
-    struct mutex *stripes;      /* NULL with one loop */
+    struct mutex *stripes; /* NULL with one loop */
     struct ks_undo undo;
 };
 
-static inline bool ks_many(const struct keyspace *ks) { return ks->shards > 1; }
+static inline bool ks_many(const struct keyspace *ks)
+{
+    return ks->shards > 1;
+}
 static inline void ks_tally(const struct keyspace *ks, uint64_t *counter, int64_t by)
 {
     if (ks_many(ks))
@@ -96,11 +100,11 @@ struct place {
     struct table *table;
     uint64_t hash;
     slice key;
-    uint64_t *slot;     /* valid until the next insertion; NULL when the table has no entry */
+    uint64_t *slot; /* valid until the next insertion; NULL when the table has no entry */
     struct entry *e;
-    bool absent;        /* counted in table->absent */
-    bool kept;          /* undo owns e: place_set must not free it */
-    bool fresh;         /* the next shape must not reuse e */
+    bool absent; /* counted in table->absent */
+    bool kept;   /* undo owns e: place_set must not free it */
+    bool fresh;  /* the next shape must not reuse e */
 };
 
 /* ---- keyspace.c ---- */
@@ -110,7 +114,10 @@ int64_t ks_tables_bytes(const struct keyspace *ks, const struct table *tables);
 void ks_forget(struct keyspace *ks, uint64_t seq); /* entries up to seq may be missing from the tables from now on */
 
 /* ---- place.c ---- */
-static inline unsigned place_stripe(uint64_t hash) { return (unsigned)(hash >> 40) % KS_STRIPES; }
+static inline unsigned place_stripe(uint64_t hash)
+{
+    return (unsigned)(hash >> 40) % KS_STRIPES;
+}
 /* Looks in memory only. */
 void place_find(struct ks_ctx *c, struct line *l, slice key, struct place *out);
 /* Makes sure that the entry is there if the key has any version: loads the head from the index. After E_OK a NULL entry means
@@ -144,7 +151,7 @@ bool splice_parse(slice payload, uint64_t *offset, slice *bytes);
 int past_rebuild(struct keyspace *ks, uint16_t lineage, slice key, uint64_t seq, struct buf *out, uint64_t *weight) MUST_CHECK;
 
 /* ---- batch.c ---- */
-void undo_key(struct ks_ctx *c, struct place *p);  /* before the first change of a key in a batch */
+void undo_key(struct ks_ctx *c, struct place *p);   /* before the first change of a key in a batch */
 void undo_counts(struct ks_ctx *c, struct line *l); /* before the first change of a line's counts in a batch */
 struct undo *undo_add(struct ks_ctx *c, enum undo_kind kind);
 
@@ -153,7 +160,7 @@ void lock_open(struct keyspace *ks);
 void lock_close(struct keyspace *ks);
 
 /* ---- sweep.c ---- */
-void sweep_turn(struct ks_ctx *c);                 /* a small step when memory is over its limit */
+void sweep_turn(struct ks_ctx *c);                     /* a small step when memory is over its limit */
 bool sweep_absent(struct ks_ctx *c, unsigned buckets); /* drops absent entries that the runs know; false: none left */
 void sweep_bury(struct keyspace *ks, struct table *tables);
 bool sweep_graves(struct keyspace *ks, unsigned buckets);
