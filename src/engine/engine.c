@@ -41,13 +41,14 @@ void engine_thread_stop(struct engine_thread *t)
     t->started = false;
 }
 
+/* No poke is lost: it says `poked` and then looks whether the thread is idle; the thread says `idle` and then looks whether it was poked. All
+ * four are sequentially consistent, so one of the two sees the other. */
 void engine_thread_poke(struct engine_thread *t)
 {
     ASSERT(t);
-    /* Not idle: it will look at its work again before it sleeps, or sleeps for one more poll at worst. */
-    if (!atomic_load_explicit(&t->idle, memory_order_seq_cst)) return;
+    atomic_store(&t->poked, true);
+    if (!atomic_load(&t->idle)) return;
     mutex_lock(&t->lock);
-    t->poked = true;
     cond_signal(&t->wake);
     mutex_unlock(&t->lock);
 }
@@ -56,10 +57,10 @@ void engine_thread_sleep(struct engine_thread *t, uint64_t us)
 {
     ASSERT(us > 0);
     mutex_lock(&t->lock);
-    atomic_store_explicit(&t->idle, true, memory_order_seq_cst);
-    if (!t->poked && !atomic_load(&t->stop)) (void)cond_wait_us(&t->wake, &t->lock, us);
-    t->poked = false;
-    atomic_store_explicit(&t->idle, false, memory_order_seq_cst);
+    atomic_store(&t->idle, true);
+    if (!atomic_load(&t->poked) && !atomic_load(&t->stop)) (void)cond_wait_us(&t->wake, &t->lock, us);
+    atomic_store(&t->poked, false);
+    atomic_store(&t->idle, false);
     mutex_unlock(&t->lock);
 }
 

@@ -18,10 +18,10 @@
 /* A background thread that sleeps until poked or until its time-out. */
 struct engine_thread {
     pthread_t thread;
-    struct mutex lock; /* leaf: guards poked and stop */
+    struct mutex lock; /* leaf: held while deciding to sleep, and while waking */
     struct cond wake;
-    bool started, poked;
-    atomic_bool stop;
+    bool started;
+    atomic_bool stop, poked;
     atomic_bool idle; /* it sleeps: a poke is worth a system call */
 };
 
