@@ -1,7 +1,10 @@
 /* Whole databases: size, emptying, changing places. */
 #include "modules/key/key.h"
 
-void cmd_dbsize(struct call *c) { reply_int(c, (int64_t)ks_count(&c->ks, c->ks.db, NULL)); }
+void cmd_dbsize(struct call *c)
+{
+    reply_int(c, (int64_t)ks_count(&c->ks, c->ks.db, NULL));
+}
 
 /* Emptying is one node and a table put aside, so SYNC and ASYNC differ in nothing that a client can see. */
 static void flush(struct call *c, int db)
@@ -16,8 +19,14 @@ static void flush(struct call *c, int db)
     reply_ok(c);
 }
 
-void cmd_flushdb(struct call *c) { flush(c, c->ks.db); }
-void cmd_flushall(struct call *c) { flush(c, -1); }
+void cmd_flushdb(struct call *c)
+{
+    flush(c, c->ks.db);
+}
+void cmd_flushall(struct call *c)
+{
+    flush(c, -1);
+}
 
 void cmd_swapdb(struct call *c)
 {

@@ -61,16 +61,29 @@ static void set_expiry(struct call *c, bool seconds, bool relative)
     if (!key_look(c, c->argv[1], &v, &found)) return;
     if (!found || !holds(conditions, v.expire_ms, when)) return reply_int(c, 0);
     /* A time that has passed ends the key now. */
-    int err = when <= (int64_t)c->ks.now_ms ? ks_delete(&c->ks, c->argv[1], NULL) : ks_set_expiry(&c->ks, c->argv[1], (uint64_t)when);
+    int err =
+        when <= (int64_t)c->ks.now_ms ? ks_delete(&c->ks, c->argv[1], NULL) : ks_set_expiry(&c->ks, c->argv[1], (uint64_t)when);
     if (err != E_OK) return reply_failure(c, err);
     notify_dirty(c, 1);
     reply_int(c, 1);
 }
 
-void cmd_expire(struct call *c) { set_expiry(c, true, true); }
-void cmd_pexpire(struct call *c) { set_expiry(c, false, true); }
-void cmd_expireat(struct call *c) { set_expiry(c, true, false); }
-void cmd_pexpireat(struct call *c) { set_expiry(c, false, false); }
+void cmd_expire(struct call *c)
+{
+    set_expiry(c, true, true);
+}
+void cmd_pexpire(struct call *c)
+{
+    set_expiry(c, false, true);
+}
+void cmd_expireat(struct call *c)
+{
+    set_expiry(c, true, false);
+}
+void cmd_pexpireat(struct call *c)
+{
+    set_expiry(c, false, false);
+}
 
 static void tell_expiry(struct call *c, bool seconds, bool relative)
 {
@@ -84,10 +97,22 @@ static void tell_expiry(struct call *c, bool seconds, bool relative)
     reply_int(c, (int64_t)(seconds ? (ms + 500) / 1000 : ms));
 }
 
-void cmd_ttl(struct call *c) { tell_expiry(c, true, true); }
-void cmd_pttl(struct call *c) { tell_expiry(c, false, true); }
-void cmd_expiretime(struct call *c) { tell_expiry(c, true, false); }
-void cmd_pexpiretime(struct call *c) { tell_expiry(c, false, false); }
+void cmd_ttl(struct call *c)
+{
+    tell_expiry(c, true, true);
+}
+void cmd_pttl(struct call *c)
+{
+    tell_expiry(c, false, true);
+}
+void cmd_expiretime(struct call *c)
+{
+    tell_expiry(c, true, false);
+}
+void cmd_pexpiretime(struct call *c)
+{
+    tell_expiry(c, false, false);
+}
 
 void cmd_persist(struct call *c)
 {

@@ -63,8 +63,14 @@ static void count_keys(struct call *c, bool peek)
     reply_int(c, found);
 }
 
-void cmd_exists(struct call *c) { count_keys(c, true); }
-void cmd_touch(struct call *c) { count_keys(c, false); }
+void cmd_exists(struct call *c)
+{
+    count_keys(c, true);
+}
+void cmd_touch(struct call *c)
+{
+    count_keys(c, false);
+}
 
 void cmd_type(struct call *c)
 {
@@ -103,8 +109,14 @@ static void rename_key(struct call *c, bool only_new)
         reply_ok(c);
 }
 
-void cmd_rename(struct call *c) { rename_key(c, false); }
-void cmd_renamenx(struct call *c) { rename_key(c, true); }
+void cmd_rename(struct call *c)
+{
+    rename_key(c, false);
+}
+void cmd_renamenx(struct call *c)
+{
+    rename_key(c, true);
+}
 
 /* Is (db, key) taken? */
 static int taken_in(struct call *c, uint16_t db, slice key, bool *taken)
@@ -132,7 +144,8 @@ void cmd_copy(struct call *c)
             return reply_syntax(c);
         }
     }
-    if (db == c->ks.db && slice_eq(c->argv[1], c->argv[2])) return reply_error(c, "ERR source and destination objects are the same");
+    if (db == c->ks.db && slice_eq(c->argv[1], c->argv[2]))
+        return reply_error(c, "ERR source and destination objects are the same");
     if (!key_look(c, c->argv[1], &v, &found)) return;
     if (!found) return reply_int(c, 0);
     int err = replace ? E_OK : taken_in(c, db, c->argv[2], &taken);

@@ -2,7 +2,7 @@
 #include "modules/key/key.h"
 
 #define EMBSTR_BYTES_MAX 44
-#define SHARED_INTEGERS 10000
+#define SHARED_INTEGERS  10000
 
 static bool as_integer(const struct ks_value *v, int64_t *out)
 {
@@ -11,7 +11,8 @@ static bool as_integer(const struct ks_value *v, int64_t *out)
 
 static const char *encoding(const struct ks_value *v)
 {
-    static const char *const of_type[] = {"none", "raw", "quicklist", "hashtable", "listpack", "listpack", "stream", "json", "unknown"};
+    static const char *const of_type[] = {"none",     "raw",    "quicklist", "hashtable", "listpack",
+                                          "listpack", "stream", "json",      "unknown"};
     int64_t n;
     ASSERT(v->type < sizeof of_type / sizeof *of_type);
     if (v->type != TYPE_STRING) return of_type[v->type];
@@ -61,8 +62,9 @@ void cmd_object_idletime(struct call *c)
     struct ks_usage u;
     if (!usage(c, &u)) return;
     if (limit_lfu())
-        return reply_error(c, "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between "
-                              "policies at runtime LRU and LFU data will take some time to adjust.");
+        return reply_error(
+            c, "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between "
+               "policies at runtime LRU and LFU data will take some time to adjust.");
     reply_int(c, (int64_t)(u.idle_ms / 1000));
 }
 
@@ -71,8 +73,9 @@ void cmd_object_freq(struct call *c)
     struct ks_usage u;
     if (!usage(c, &u)) return;
     if (!limit_lfu())
-        return reply_error(c, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
-                              "between policies at runtime LRU and LFU data will take some time to adjust.");
+        return reply_error(
+            c, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+               "between policies at runtime LRU and LFU data will take some time to adjust.");
     reply_int(c, u.freq);
 }
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 
 #define SCAN_COUNT_DEFAULT 10
-#define CURSOR_TEXT_MAX 64
+#define CURSOR_TEXT_MAX    64
 
 struct found {
     slice pattern;
     bool all;
-    struct buf names;  /* varint length, bytes */
+    struct buf names; /* varint length, bytes */
     size_t n;
 };
 

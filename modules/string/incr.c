@@ -25,8 +25,14 @@ static void add(struct call *c, int64_t by)
     reply_int(c, value);
 }
 
-void cmd_incr(struct call *c) { add(c, 1); }
-void cmd_decr(struct call *c) { add(c, -1); }
+void cmd_incr(struct call *c)
+{
+    add(c, 1);
+}
+void cmd_decr(struct call *c)
+{
+    add(c, -1);
+}
 
 void cmd_incrby(struct call *c)
 {

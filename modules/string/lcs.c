@@ -15,7 +15,10 @@ struct lcs {
     uint32_t *table; /* (a.n + 1) rows of (b.n + 1) */
 };
 
-static uint32_t *cell(const struct lcs *l, size_t i, size_t j) { return &l->table[i * (l->b.n + 1) + j]; }
+static uint32_t *cell(const struct lcs *l, size_t i, size_t j)
+{
+    return &l->table[i * (l->b.n + 1) + j];
+}
 
 static void fill(struct lcs *l)
 {

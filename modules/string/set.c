@@ -2,14 +2,21 @@
 #include "modules/string/string.h"
 
 enum option {
-    OPT_NX = 1, OPT_XX = 2, OPT_GET = 4, OPT_KEEPTTL = 8, OPT_PERSIST = 16,
-    OPT_EX = 32, OPT_PX = 64, OPT_EXAT = 128, OPT_PXAT = 256,
+    OPT_NX = 1,
+    OPT_XX = 2,
+    OPT_GET = 4,
+    OPT_KEEPTTL = 8,
+    OPT_PERSIST = 16,
+    OPT_EX = 32,
+    OPT_PX = 64,
+    OPT_EXAT = 128,
+    OPT_PXAT = 256,
 };
 #define OPT_TIMES (OPT_EX | OPT_PX | OPT_EXAT | OPT_PXAT)
 
 struct options {
-    unsigned set;    /* enum option */
-    int time_at;     /* argument that holds the time */
+    unsigned set; /* enum option */
+    int time_at;  /* argument that holds the time */
 };
 
 struct word {
@@ -157,8 +164,14 @@ static void set_with_time(struct call *c, bool seconds)
     if (parse_time(c, 2, seconds, true, &w.expire_ms)) put_and_reply_ok(c, c->argv[3], &w);
 }
 
-void cmd_setex(struct call *c) { set_with_time(c, true); }
-void cmd_psetex(struct call *c) { set_with_time(c, false); }
+void cmd_setex(struct call *c)
+{
+    set_with_time(c, true);
+}
+void cmd_psetex(struct call *c)
+{
+    set_with_time(c, false);
+}
 
 void cmd_getset(struct call *c)
 {

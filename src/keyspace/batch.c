@@ -24,7 +24,10 @@ void ks_begin(struct ks_ctx *c)
     c->batch = engine_batch_begin(ks->engine);
 }
 
-bool ks_in_batch(const struct ks_ctx *c) { return c->batch != NULL; }
+bool ks_in_batch(const struct ks_ctx *c)
+{
+    return c->batch != NULL;
+}
 
 struct undo *undo_add(struct ks_ctx *c, enum undo_kind kind)
 {
@@ -62,7 +65,10 @@ void undo_counts(struct ks_ctx *c, struct line *l)
     l->batch = c->undo->batch;
 }
 
-static slice key_of(const struct ks_undo *u, const struct undo *r) { return slice_of(u->keys.p + r->key_at, r->key_bytes); }
+static slice key_of(const struct ks_undo *u, const struct undo *r)
+{
+    return slice_of(u->keys.p + r->key_at, r->key_bytes);
+}
 
 static struct table *table_of(struct keyspace *ks, const struct undo *r)
 {

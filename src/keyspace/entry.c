@@ -55,7 +55,10 @@ static void slots_give(struct entry *e, const struct slots *s)
 }
 
 /* A big allocation that would be more than half empty is given back. */
-static bool worth_keeping(size_t room, size_t need) { return room <= 512 || need >= room / 2; }
+static bool worth_keeping(size_t room, size_t need)
+{
+    return room <= 512 || need >= room / 2;
+}
 
 struct entry *entry_shape(struct entry *e, unsigned marks, size_t value_bytes, size_t extra, unsigned how)
 {

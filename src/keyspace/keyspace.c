@@ -106,10 +106,22 @@ void ks_close(struct keyspace **pks)
     *pks = NULL;
 }
 
-struct engine *ks_engine(struct keyspace *ks) { return ks->engine; }
-unsigned ks_databases(const struct keyspace *ks) { return ks->databases; }
-void ks_set_active_expiry(struct keyspace *ks, bool on) { __atomic_store_n(&ks->active_expiry, on, __ATOMIC_RELAXED); }
-void ks_set_lfu(struct keyspace *ks, bool on) { __atomic_store_n(&ks->lfu, on, __ATOMIC_RELAXED); }
+struct engine *ks_engine(struct keyspace *ks)
+{
+    return ks->engine;
+}
+unsigned ks_databases(const struct keyspace *ks)
+{
+    return ks->databases;
+}
+void ks_set_active_expiry(struct keyspace *ks, bool on)
+{
+    __atomic_store_n(&ks->active_expiry, on, __ATOMIC_RELAXED);
+}
+void ks_set_lfu(struct keyspace *ks, bool on)
+{
+    __atomic_store_n(&ks->lfu, on, __ATOMIC_RELAXED);
+}
 
 uint64_t ks_count(struct ks_ctx *c, uint16_t db, uint64_t *expiring)
 {

@@ -15,7 +15,8 @@ static int read_node(struct keyspace *ks, uint64_t seq, slice key, struct buf *m
     mem->n = 0;
     int err = engine_read(ks->engine, seq, mem, n);
     if (err == E_NOTFOUND) err = err_note(E_CORRUPT, "seq %llu is in the index but not in the log", (unsigned long long)seq);
-    if (err == E_OK && !slice_eq(n->key, key)) err = err_note(E_CORRUPT, "seq %llu is of another key than the index says", (unsigned long long)seq);
+    if (err == E_OK && !slice_eq(n->key, key))
+        err = err_note(E_CORRUPT, "seq %llu is of another key than the index says", (unsigned long long)seq);
     return err;
 }
 
@@ -42,7 +43,8 @@ static int replay(struct keyspace *ks, slice key, struct version_cursor *it, str
     int err;
     while ((err = version_next(it, &v)) == E_OK) {
         if (v.op == NODE_META) continue;
-        if (v.op != NODE_EFFECT) err = err_note(E_CORRUPT, "seq %llu: a base where only effects may be", (unsigned long long)v.seq);
+        if (v.op != NODE_EFFECT)
+            err = err_note(E_CORRUPT, "seq %llu: a base where only effects may be", (unsigned long long)v.seq);
         if (err == E_OK) err = read_node(ks, v.seq, key, &mem, &n);
         if (err == E_OK) err = apply(value, n.payload);
         if (err != E_OK) break;
@@ -98,7 +100,8 @@ static int holds(struct keyspace *ks, slice key, const struct version *v, int64_
 }
 
 /* The newest version in (view->flushed, at] whose interval holds valid_at. A change of expiry alone has no interval of its own. */
-static int find_valid(struct keyspace *ks, const struct db_view *view, slice key, uint64_t at, int64_t valid_at, struct version *out)
+static int find_valid(struct keyspace *ks, const struct db_view *view, slice key, uint64_t at, int64_t valid_at,
+                      struct version *out)
 {
     struct version_cursor *it = NULL;
     struct version v;
@@ -126,7 +129,8 @@ static int gone_by(struct keyspace *ks, uint64_t expire_ms, uint64_t at, bool *g
     return err;
 }
 
-static int tell_version(struct ks_ctx *c, const struct db_view *view, slice key, const struct version *v, struct buf *mem, struct ks_value *out)
+static int tell_version(struct ks_ctx *c, const struct db_view *view, slice key, const struct version *v, struct buf *mem,
+                        struct ks_value *out)
 {
     struct node n;
     struct ks_value val = {.type = v->type, .flags = v->flags, .seq = v->seq, .ver = v->ver, .expire_ms = v->expire_ms};

@@ -5,8 +5,8 @@
  * index is asked until the runs have passed it. */
 #include "keyspace/parts.h"
 
-#define PREFETCH_MAX 64
-#define LFU_START 5
+#define PREFETCH_MAX   64
+#define LFU_START      5
 #define LFU_LOG_FACTOR 10
 
 void place_find(struct ks_ctx *c, struct line *l, slice key, struct place *out)
@@ -106,7 +106,8 @@ static int read_head(struct keyspace *ks, const struct place *p, struct buf *mem
     uint64_t seq = p->e->head;
     int err = engine_read_raw(ks->engine, seq, mem, raw);
     if (err == E_OK) err = node_decode(*raw, n);
-    if (err == E_PRUNED || err == E_NOTFOUND) return err_note(E_CORRUPT, "the newest version of a key, seq %llu, is not in the log", (unsigned long long)seq);
+    if (err == E_PRUNED || err == E_NOTFOUND)
+        return err_note(E_CORRUPT, "the newest version of a key, seq %llu, is not in the log", (unsigned long long)seq);
     if (err != E_OK) return err;
     if (n->seq != seq || n->space != SPACE_KEY || n->lineage != p->line->lineage || !slice_eq(n->key, p->key))
         return err_note(E_CORRUPT, "seq %llu is not the version that the index names", (unsigned long long)seq);

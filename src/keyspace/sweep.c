@@ -10,9 +10,9 @@
 
 #include "base/mem.h"
 
-#define TURN_BUCKETS 32
+#define TURN_BUCKETS    32
 #define STRIP_BYTES_MIN 64
-#define BURY_AT_ONCE 65536 /* entries that are freed without a grave */
+#define BURY_AT_ONCE    65536 /* entries that are freed without a grave */
 
 struct broom {
     struct keyspace *ks;

@@ -5,11 +5,14 @@
 #include <emmintrin.h>
 #endif
 
-#define LINK 1u
-#define LAST (TABLE_SLOTS - 1)
+#define LINK       1u
+#define LAST       (TABLE_SLOTS - 1)
 #define LINE_BYTES 64
 
-static inline struct bucket *bucket_at(const struct table *t, uint64_t i) { return &t->dir[i / TABLE_SEGMENT][i % TABLE_SEGMENT]; }
+static inline struct bucket *bucket_at(const struct table *t, uint64_t i)
+{
+    return &t->dir[i / TABLE_SEGMENT][i % TABLE_SEGMENT];
+}
 
 static inline uint64_t bucket_index(const struct table *t, uint64_t hash)
 {
@@ -17,8 +20,14 @@ static inline uint64_t bucket_index(const struct table *t, uint64_t hash)
     return i < t->buckets ? i : i & (t->mask >> 1);
 }
 
-static inline bool is_link(uint64_t slot) { return (slot & LINK) != 0; }
-static inline struct bucket *link_of(uint64_t slot) { return (struct bucket *)(uintptr_t)(slot & SLOT_ADDRESS & ~(uint64_t)LINK); }
+static inline bool is_link(uint64_t slot)
+{
+    return (slot & LINK) != 0;
+}
+static inline struct bucket *link_of(uint64_t slot)
+{
+    return (struct bucket *)(uintptr_t)(slot & SLOT_ADDRESS & ~(uint64_t)LINK);
+}
 
 /* Bit i set: slot i's tag equals the hash's. Empty slots and links may match; the caller looks. */
 static inline unsigned tag_matches(const struct bucket *b, uint64_t hash)

@@ -15,28 +15,28 @@
 
 #include "keyspace/entry.h"
 
-#define TABLE_SLOTS 8
-#define TABLE_LOAD 5              /* entries a bucket before the table grows */
-#define TABLE_SEGMENT 1024u       /* buckets in one allocation */
+#define TABLE_SLOTS         8
+#define TABLE_LOAD          5     /* entries a bucket before the table grows */
+#define TABLE_SEGMENT       1024u /* buckets in one allocation */
 #define TABLE_BUCKETS_FIRST 8u
-#define TABLE_BUCKETS_MAX (1ull << 38)
+#define TABLE_BUCKETS_MAX   (1ull << 38)
 
 struct bucket {
     uint64_t slot[TABLE_SLOTS];
 };
 
 struct table {
-    struct bucket **dir;   /* aligned buckets of each segment */
-    void **mem;            /* the allocations behind them */
+    struct bucket **dir; /* aligned buckets of each segment */
+    void **mem;          /* the allocations behind them */
     size_t segments, dir_cap;
-    uint64_t buckets;      /* 0: nothing allocated yet */
-    uint64_t first;        /* buckets that the first segment has room for */
-    uint64_t mask;         /* 2^(L+1) - 1 */
-    uint64_t count;        /* entries */
-    uint64_t absent;       /* of them TYPE_NONE; kept by the caller */
-    uint64_t overflow;     /* overflow buckets */
-    uint64_t bytes;        /* of entries; kept by the caller */
-    uint64_t hand;         /* the sweep's next bucket; kept by the caller */
+    uint64_t buckets;  /* 0: nothing allocated yet */
+    uint64_t first;    /* buckets that the first segment has room for */
+    uint64_t mask;     /* 2^(L+1) - 1 */
+    uint64_t count;    /* entries */
+    uint64_t absent;   /* of them TYPE_NONE; kept by the caller */
+    uint64_t overflow; /* overflow buckets */
+    uint64_t bytes;    /* of entries; kept by the caller */
+    uint64_t hand;     /* the sweep's next bucket; kept by the caller */
     const struct hash_seed *seed;
 };
 
@@ -59,7 +59,10 @@ size_t table_bytes(const struct table *t); /* of buckets, without entries */
 void table_check(struct table *t);
 
 #define SLOT_ADDRESS 0x0000ffffffffffffu
-static inline struct entry *slot_entry(uint64_t slot) { return (struct entry *)(uintptr_t)(slot & SLOT_ADDRESS); }
+static inline struct entry *slot_entry(uint64_t slot)
+{
+    return (struct entry *)(uintptr_t)(slot & SLOT_ADDRESS);
+}
 static inline uint64_t slot_make(const struct entry *e, uint64_t hash)
 {
     uint64_t at = (uint64_t)(uintptr_t)e;
@@ -67,6 +70,9 @@ static inline uint64_t slot_make(const struct entry *e, uint64_t hash)
     return at | (hash & ~SLOT_ADDRESS);
 }
 /* Puts another allocation of the same key into a slot. */
-static inline void slot_replace(uint64_t *slot, const struct entry *e) { *slot = (*slot & ~SLOT_ADDRESS) | (uint64_t)(uintptr_t)e; }
+static inline void slot_replace(uint64_t *slot, const struct entry *e)
+{
+    *slot = (*slot & ~SLOT_ADDRESS) | (uint64_t)(uintptr_t)e;
+}
 
 #endif

@@ -49,7 +49,8 @@ static int write_thing(struct ks_ctx *c, uint8_t op, uint8_t space, slice key, s
     int err = look_up(c, space, l, key, &was);
     if (err != E_OK) return err;
     if (op == NODE_DELETE && !was.live) return E_NOTFOUND;
-    struct node n = {.op = op, .space = space, .lineage = l->lineage, .key = key, .payload = payload, .prev = was.seq, .ver = was.ver + 1};
+    struct node n = {
+        .op = op, .space = space, .lineage = l->lineage, .key = key, .payload = payload, .prev = was.seq, .ver = was.ver + 1};
     n.flags = op == NODE_PUT && !was.live ? NODE_CREATED : 0;
     if (w != NULL) {
         n.has_valid = w->has_valid;

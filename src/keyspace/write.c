@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define EFFECT_OVERHEAD_BYTES 80 /* header, key and record of an effect's node, about */
-#define GROW_BYTES_MAX (1u << 20)
+#define GROW_BYTES_MAX        (1u << 20)
 
 int write_node(struct ks_ctx *c, struct node *n, bool want_hash, struct receipt *r)
 {

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
 #include <cmocka.h>
 
 struct fixture {
@@ -67,7 +68,10 @@ static inline int fixture_down(void **state)
 
 #define WITH_KEYSPACE(fn) cmocka_unit_test_setup_teardown(fn, fixture_up, fixture_down)
 
-static inline slice S(const char *s) { return slice_str(s); }
+static inline slice S(const char *s)
+{
+    return slice_str(s);
+}
 
 static inline void put(struct fixture *f, const char *key, const char *value)
 {

@@ -1,5 +1,5 @@
-#include "unit/keyspace/keyspace_fixture.h"
 #include "base/os_sim.h"
+#include "unit/keyspace/keyspace_fixture.h"
 
 static void test_a_batch_is_one_commit(void **state)
 {

@@ -1,10 +1,11 @@
-#include "keyspace/entry.h"
 #include "base/mem.h"
 #include "engine/node.h"
+#include "keyspace/entry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
 #include <cmocka.h>
 
 static struct entry *filled(const char *key, unsigned marks, size_t n)

@@ -60,7 +60,7 @@ static void test_dropping_the_cache_loses_nothing(void **state)
 /* ---- random work against a simple model ---- */
 
 #define MODEL_KEYS 60
-#define MODEL_DBS 3
+#define MODEL_DBS  3
 
 struct model {
     char value[MODEL_DBS][MODEL_KEYS][40];
@@ -99,7 +99,10 @@ static void step(struct fixture *f, struct model *m)
     bool live = model_live(f, m, db, k);
     uint64_t len, at = f->c.now_ms + 1 + (uint64_t)rand() % 50;
     switch (rand() % 12) {
-    case 0: case 1: case 2: case 3:
+    case 0:
+    case 1:
+    case 2:
+    case 3:
         snprintf(value, 40, "v%d", rand());
         put(f, name, value);
         m->live[db][k] = true, m->expire_ms[db][k] = 0;
@@ -109,7 +112,8 @@ static void step(struct fixture *f, struct model *m)
         put_until(f, name, value, at);
         m->live[db][k] = true, m->expire_ms[db][k] = at;
         break;
-    case 5: case 6:
+    case 5:
+    case 6:
         assert_int_equal(ks_delete(&f->c, S(name), NULL), live ? E_OK : E_NOTFOUND);
         m->live[db][k] = false;
         break;

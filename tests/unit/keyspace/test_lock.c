@@ -2,7 +2,7 @@
 
 #define LOOPS 3
 #define TURNS 3000
-#define KEYS 16
+#define KEYS  16
 
 static void test_with_one_loop_entering_is_a_mark(void **state)
 {
@@ -22,7 +22,10 @@ struct worker {
     pthread_t thread;
 };
 
-static unsigned roll(struct worker *w) { return w->seed = w->seed * 1103515245 + 12345, w->seed >> 16; }
+static unsigned roll(struct worker *w)
+{
+    return w->seed = w->seed * 1103515245 + 12345, w->seed >> 16;
+}
 
 static int64_t number(struct ks_ctx *c, slice key)
 {

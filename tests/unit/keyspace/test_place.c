@@ -1,6 +1,9 @@
 #include "unit/keyspace/keyspace_fixture.h"
 
-static struct line *line(struct fixture *f) { return ks_line(f->ks, f->ks->map[0]); }
+static struct line *line(struct fixture *f)
+{
+    return ks_line(f->ks, f->ks->map[0]);
+}
 
 static void test_memory_first_then_index(void **state)
 {

@@ -1,5 +1,5 @@
-#include "unit/keyspace/keyspace_fixture.h"
 #include "base/num.h"
+#include "unit/keyspace/keyspace_fixture.h"
 
 #define KEYS 1000
 

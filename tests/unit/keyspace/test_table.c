@@ -1,11 +1,12 @@
-#include "keyspace/table.h"
 #include "base/mem.h"
 #include "engine/node.h"
+#include "keyspace/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
 #include <cmocka.h>
 
 static const struct hash_seed seed = {{11, 22}};
@@ -16,7 +17,10 @@ static slice name(char mem[32], uint64_t i)
     return slice_of(mem, (size_t)n);
 }
 
-static uint64_t hash_of(slice key) { return key_hash(&seed, key.p, key.n); }
+static uint64_t hash_of(slice key)
+{
+    return key_hash(&seed, key.p, key.n);
+}
 
 static void add(struct table *t, uint64_t i)
 {

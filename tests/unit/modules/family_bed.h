@@ -93,7 +93,8 @@ static inline void bed_expect(struct bed *b, const char *command, const char *wa
     while (out > 0 && b->got[out - 1] == ' ') out--;
     b->got[out] = 0;
     if (want == NULL && b->got[0] != '-') return;
-    if (want == NULL || strcmp(b->got, want) != 0) print_error("%s\n  wanted %s\n  got    %s\n", command, want ? want : "no error", b->got);
+    if (want == NULL || strcmp(b->got, want) != 0)
+        print_error("%s\n  wanted %s\n  got    %s\n", command, want ? want : "no error", b->got);
     assert_string_equal(b->got, want);
 }
 

@@ -127,7 +127,8 @@ static const struct exchange objects_exchanges[] = {
     {"SET a aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "+OK"},
     {"OBJECT ENCODING a", "$3 raw"},
     {"OBJECT IDLETIME a", ":0"},
-    {"OBJECT FREQ a", "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."},
+    {"OBJECT FREQ a", "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+                      "switching between policies at runtime LRU and LFU data will take some time to adjust."},
     {"OBJECT ENCODING none", "$-1"},
     {"OBJECT FREQ none", "$-1"},
     {"OBJECT BOGUS a", "-ERR unknown subcommand 'BOGUS'. Try OBJECT HELP."},
@@ -135,10 +136,22 @@ static const struct exchange objects_exchanges[] = {
     {NULL, NULL},
 };
 
-static void test_naming(void **state) { bed_talk(*state, naming_exchanges); }
-static void test_ending(void **state) { bed_talk(*state, ending_exchanges); }
-static void test_walking(void **state) { bed_talk(*state, walking_exchanges); }
-static void test_objects(void **state) { bed_talk(*state, objects_exchanges); }
+static void test_naming(void **state)
+{
+    bed_talk(*state, naming_exchanges);
+}
+static void test_ending(void **state)
+{
+    bed_talk(*state, ending_exchanges);
+}
+static void test_walking(void **state)
+{
+    bed_talk(*state, walking_exchanges);
+}
+static void test_objects(void **state)
+{
+    bed_talk(*state, objects_exchanges);
+}
 
 static void test_documents_are_keys_too(void **state)
 {

@@ -142,11 +142,26 @@ static const struct exchange subsequences_exchanges[] = {
     {NULL, NULL},
 };
 
-static void test_setting(void **state) { bed_talk(*state, setting_exchanges); }
-static void test_many(void **state) { bed_talk(*state, many_exchanges); }
-static void test_parts(void **state) { bed_talk(*state, parts_exchanges); }
-static void test_counters(void **state) { bed_talk(*state, counters_exchanges); }
-static void test_subsequences(void **state) { bed_talk(*state, subsequences_exchanges); }
+static void test_setting(void **state)
+{
+    bed_talk(*state, setting_exchanges);
+}
+static void test_many(void **state)
+{
+    bed_talk(*state, many_exchanges);
+}
+static void test_parts(void **state)
+{
+    bed_talk(*state, parts_exchanges);
+}
+static void test_counters(void **state)
+{
+    bed_talk(*state, counters_exchanges);
+}
+static void test_subsequences(void **state)
+{
+    bed_talk(*state, subsequences_exchanges);
+}
 
 static void test_documents_are_no_strings(void **state)
 {
