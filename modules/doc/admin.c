@@ -14,6 +14,15 @@ static int count_index(void *ctx, const struct sorted_info *i)
     return E_OK;
 }
 
+/* Of every database. */
+static int count_indexes(struct call *c, uint64_t *n)
+{
+    int r = E_OK;
+    for (unsigned i = 0; r == E_OK && i < ks_databases(c->ks.ks); i++)
+        r = engine_sorted_list(doc_engine(c), ks_db(&c->ks, (uint16_t)i).lineage, NULL, count_index, n);
+    return r;
+}
+
 static void info_store(struct call *c)
 {
     struct engine *e = doc_engine(c);
@@ -24,7 +33,7 @@ static void info_store(struct call *c)
     uint64_t indexes = 0;
     int r = engine_catch_up(e, 0);
     if (r == E_OK) r = engine_root(e, engine_tree_size(e), root);
-    if (r == E_OK) r = engine_sorted_list(e, ks_db(&c->ks, c->ks.db).lineage, NULL, count_index, &indexes);
+    if (r == E_OK) r = count_indexes(c, &indexes);
     if (r != E_OK) {
         reply_failure(c, r);
         return;
@@ -151,6 +160,10 @@ static bool sync_step(struct call *c, void *state)
 void cmd_dsync(struct call *c)
 {
     int64_t ms = 0;
+    if (c->argc > 2) {
+        reply_syntax(c);
+        return;
+    }
     if (c->argc == 2 && !arg_range(c, 1, 0, INT64_MAX / 2, &ms)) return;
     if (c->in_multi) {
         reply_error(c, "ERR DSYNC is not possible inside a transaction");

@@ -19,6 +19,12 @@ slice doc_collection(slice key)
     return colon ? (slice){key.p, (size_t)(colon - key.p)} : (slice){key.p, 0};
 }
 
+slice doc_plain_path(slice path)
+{
+    slice root = slice_str("$.");
+    return slice_starts(path, root) && path.n > root.n ? (slice){path.p + root.n, path.n - root.n} : path;
+}
+
 bool doc_check_paths(struct call *c, const slice *paths, size_t n)
 {
     struct json_path path;

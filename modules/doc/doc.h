@@ -17,8 +17,19 @@ static inline struct engine *doc_engine(const struct call *c)
 }
 
 /* ---- points and refs (point.c). Each replies its own error and returns false when it cannot. ---- */
-/* A point, rounded down to a commit end and known to the index. */
-bool doc_point(struct call *c, slice text, uint64_t *seq);
+/* A point: seq is rounded down to a commit's end and known to the index. ms: the instant meant where the text says one (time:T, head = now),
+ * else 0; a key whose expiry it has reached is absent although no commit of that time is in the log yet. */
+struct doc_place {
+    uint64_t seq, ms;
+};
+bool doc_point(struct call *c, slice text, struct doc_place *out);
+bool doc_point_seq(struct call *c, slice text, uint64_t *seq); /* where only versions count */
+static inline bool doc_expired(const struct doc_place *at, uint64_t expire_ms)
+{
+    return expire_ms != 0 && at->ms >= expire_ms;
+}
+/* A place from a cursor: false when the log has not come so far. */
+bool doc_place_known(struct call *c, const struct doc_place *at);
 /* A node that somebody points at. absent: what to do when there is none. */
 enum doc_absent { DOC_ABSENT_NULL, DOC_ABSENT_NOCAUSE };
 bool doc_ref(struct call *c, slice text, enum doc_absent absent, uint64_t *seq);
@@ -72,15 +83,20 @@ struct doc_view {
     uint8_t hash[HASH_BYTES];
     uint64_t commit_first, commit_last;
     bool pruned; /* only seq and hash are known */
+    slice raw;   /* the node's bytes, in mem */
 };
 int doc_view_load(struct call *c, uint64_t seq,
                   struct doc_view *v) MUST_CHECK; /* E_NOTFOUND … ; v->mem to be released by fini in every case */
 void doc_view_fini(struct doc_view *v);
 void doc_reply_view(struct call *c, struct doc_view *v, const struct doc_data *data); /* the fields only */
 void doc_reply_map(struct call *c, struct doc_view *v, const struct doc_data *data);  /* map header and fields */
+int doc_is_logged(struct call *c, uint64_t seq) MUST_CHECK;                            /* E_NOTFOUND: handed out, but only in this transaction */
+void doc_reply_unlogged(struct call *c); /* a version of this transaction is asked for */
 
 /* ---- small parsers (doc.c) ---- */
 bool doc_count(struct call *c, slice text, uint64_t *n); /* 1..DOC_COUNT_MAX, replies */
+/* A path without a leading `$.`, so that an index has one name. */
+slice doc_plain_path(slice path);
 slice doc_collection(slice key);
 /* Picks paths from a document; replies value, array or null. */
 void doc_reply_paths(struct call *c, slice json, const slice *paths, size_t n);

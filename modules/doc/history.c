@@ -1,5 +1,5 @@
 /* DHISTORY and DNODE: the versions themselves. */
-#include "modules/doc/doc.h"
+#include "modules/doc/views.h"
 
 struct history_options {
     uint64_t from, to, count;
@@ -15,9 +15,9 @@ static bool parse_history(struct call *c, struct history_options *o)
         } else if (arg_is(c, i, "WITHDATA")) {
             o->with_data = true;
         } else if (i + 1 < c->argc && arg_is(c, i, "FROM")) {
-            if (!doc_point(c, c->argv[++i], &o->from)) return false;
+            if (!doc_point_seq(c, c->argv[++i], &o->from)) return false;
         } else if (i + 1 < c->argc && arg_is(c, i, "TO")) {
-            if (!doc_point(c, c->argv[++i], &o->to)) return false;
+            if (!doc_point_seq(c, c->argv[++i], &o->to)) return false;
         } else if (i + 1 < c->argc && arg_is(c, i, "COUNT")) {
             if (!doc_count(c, c->argv[++i], &o->count)) return false;
         } else {
@@ -46,59 +46,81 @@ static void reply_horizon_row(struct call *c, slice key, uint64_t horizon)
     reply_str(c, "data"), reply_null(c);
 }
 
-/* One row; a node that cannot be read is an error in its place, never left out. */
-static void reply_version(struct call *c, uint64_t seq, bool with_data)
+struct history {
+    struct history_options o;
+    struct version_cursor *cur;
+    struct views views;
+    uint64_t horizon;
+    bool ended; /* every version asked for is among the rows */
+    int failure;
+};
+
+static void history_drop(void *state)
 {
-    struct doc_view v;
-    struct doc_data data = {.wanted = with_data};
-    int r = doc_view_load(c, seq, &v);
-    if (r == E_OK)
-        doc_reply_map(c, &v, &data);
-    else
-        reply_failure(c, r);
-    doc_view_fini(&v);
+    struct history *h = state;
+    version_close(&h->cur);
+    views_fini(&h->views);
+    mem_free(h);
 }
 
-/* Whether the list ran into the end where older versions are missing. */
-static bool reaches_horizon(const struct history_options *o, uint64_t horizon, uint64_t rows)
+/* Older versions than those shown are wanted and were dropped. */
+static bool wants_horizon_row(const struct history *h)
 {
-    if (horizon == 0 || o->from >= horizon) return false;
-    return o->oldest_first || rows < o->count;
+    return h->horizon != 0 && h->o.from < h->horizon && (h->ended || h->o.oldest_first);
+}
+
+static void reply_history(struct call *c, const struct history *h)
+{
+    bool horizon = wants_horizon_row(h), broken = h->failure != E_OK;
+    reply_array(c, h->views.n + (horizon ? 1 : 0) + (broken ? 1 : 0));
+    views_reply(c, &h->views);
+    if (broken) reply_failure(c, h->failure); /* the list is not whole: an element says why */
+    if (horizon) reply_horizon_row(c, c->argv[1], h->horizon);
+}
+
+/* One turn: true when it has replied. The row that ends a list does not count. */
+static bool history_step(struct call *c, void *state)
+{
+    struct history *h = state;
+    struct version v;
+    int r = E_OK;
+    for (size_t i = 0; i < DOC_SLICE_ROWS && r == E_OK; i++) {
+        r = version_next(h->cur, &v);
+        if (r == E_OK && h->views.n == h->o.count) break;
+        if (r == E_OK) views_add(c, &h->views, v.seq, VIEWS_NO_DEPTH);
+    }
+    if (r == E_OK && h->views.n < h->o.count) return false;
+    h->ended = r == E_END;
+    h->failure = r == E_OK || r == E_END ? E_OK : r;
+    reply_history(c, h);
+    return true;
 }
 
 void cmd_dhistory(struct call *c)
 {
-    struct history_options o;
-    struct version_cursor *cur = NULL;
-    struct version v;
+    struct history *h = mem_zalloc(sizeof *h);
     struct engine *e = doc_engine(c);
-    slice key = c->argv[1];
     uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
-    uint64_t horizon = 0, rows = 0;
-    if (!parse_history(c, &o)) return;
-    int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, key, &horizon);
-    if (r == E_NOTFOUND) r = E_OK;
-    if (r == E_OK) r = engine_versions(e, SPACE_KEY, lineage, key, o.from, o.to, o.oldest_first, &cur);
-    if (r != E_OK) {
-        reply_failure(c, r);
+    if (!parse_history(c, &h->o)) {
+        history_drop(h);
         return;
     }
-    size_t token = reply_begin(c);
-    if (o.oldest_first && reaches_horizon(&o, horizon, 0)) reply_horizon_row(c, key, horizon), rows++;
-    while (rows < o.count && (r = version_next(cur, &v)) == E_OK) {
-        reply_version(c, v.seq, o.with_data);
-        rows++;
+    h->views.with_data = h->o.with_data;
+    int r = engine_catch_up(e, 0);
+    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, c->argv[1], &h->horizon);
+    if (r == E_NOTFOUND) r = E_OK;
+    if (r == E_OK) r = engine_versions(e, SPACE_KEY, lineage, c->argv[1], h->o.from, h->o.to, h->o.oldest_first, &h->cur);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        history_drop(h);
+        return;
     }
-    if (rows < o.count && r != E_END && r != E_OK) {
-        reply_failure(c, r); /* the list is not whole: its last element says why */
-        rows++;
-    } else if (!o.oldest_first && reaches_horizon(&o, horizon, rows)) {
-        reply_horizon_row(c, key, horizon);
-        rows++;
-    }
-    reply_end_array(c, token, rows);
-    version_close(&cur);
+    bool done;
+    while (!(done = history_step(c, h)) && c->in_multi) continue;
+    if (done)
+        history_drop(h);
+    else
+        call_later(c, LATER_TURN, history_step, history_drop, h);
 }
 
 static void reply_raw(struct call *c, uint64_t seq)
@@ -110,7 +132,7 @@ static void reply_raw(struct call *c, uint64_t seq)
     if (r == E_OK)
         reply_bulk(c, raw);
     else if (r == E_NOTFOUND)
-        reply_null(c);
+        doc_reply_unlogged(c);
     else if (r == E_PRUNED)
         reply_error(c, "PRUNED node %llu was dropped by retention", (unsigned long long)seq);
     else
@@ -137,7 +159,7 @@ void cmd_dnode(struct call *c)
     if (r == E_OK)
         doc_reply_map(c, &v, &data);
     else if (r == E_NOTFOUND)
-        reply_null(c);
+        doc_reply_unlogged(c); /* doc_ref has found it */
     else
         reply_failure(c, r);
     doc_view_fini(&v);

@@ -103,7 +103,8 @@ void cmd_dunlink(struct call *c)
 struct links {
     bool out, in;
     int first_rel, n_rels; /* argv positions; 0 = every relation */
-    uint64_t at, count;
+    struct doc_place at;
+    uint64_t count;
     int direction, rel; /* where the walk is */
     struct buf after;
     struct buf seqs; /* of the page's links */
@@ -121,18 +122,21 @@ static bool take_number(slice *rest, uint64_t max, uint64_t *out)
     return num_parse_u64(number, out) && *out <= max;
 }
 
+static bool bad_links_cursor(struct call *c)
+{
+    reply_error(c, "BADCURSOR a cursor is 0 or what DLINKS returned for the same key and relations");
+    return false;
+}
+
 static bool parse_links_cursor(struct call *c, slice text, struct links *l)
 {
     uint64_t direction, rel;
     slice rest = text;
     if (text.n == 1 && text.p[0] == '0') return true;
-    bool ok = take_number(&rest, UINT64_MAX, &l->at) && take_number(&rest, 1, &direction) && take_number(&rest, 1000, &rel) &&
+    bool ok = take_number(&rest, UINT64_MAX, &l->at.seq) && take_number(&rest, 1, &direction) && take_number(&rest, 1000, &rel) &&
               rest.n % 2 == 0;
     uint8_t *out = buf_reserve(&l->after, rest.n / 2 + 1);
-    if (!ok || !hex_decode(out, (const char *)rest.p, rest.n / 2)) {
-        reply_error(c, "BADCURSOR a cursor is 0 or what DLINKS returned");
-        return false;
-    }
+    if (!ok || !hex_decode(out, (const char *)rest.p, rest.n / 2) || !doc_place_known(c, &l->at)) return bad_links_cursor(c);
     l->after.n = rest.n / 2;
     l->direction = (int)direction;
     l->rel = (int)rel;
@@ -215,6 +219,16 @@ static void reply_link(struct call *c, uint64_t seq)
     buf_fini(&mem);
 }
 
+/* Is the relation in use named before, or empty, which no link has? */
+static bool rel_is_done(struct call *c, const struct links *l)
+{
+    const slice *rels = c->argv + l->first_rel;
+    if (l->n_rels == 0) return false;
+    for (int i = 0; i < l->rel; i++)
+        if (slice_eq(rels[i], rels[l->rel])) return true;
+    return rels[l->rel].n == 0;
+}
+
 /* Links of one direction and relation. Leaves l->more when the page is full. */
 static int walk_one(struct call *c, struct links *l, const struct db_view *db)
 {
@@ -222,9 +236,10 @@ static int walk_one(struct call *c, struct links *l, const struct db_view *db)
     struct link k;
     slice rel = l->n_rels ? c->argv[l->first_rel + l->rel] : (slice){0};
     enum link_direction d = l->direction == 0 ? LINK_OUT : LINK_IN;
-    int r = engine_links(doc_engine(c), db->lineage, c->argv[1], d, rel, l->at, buf_slice(&l->after), &cur);
+    int r = engine_links(doc_engine(c), db->lineage, c->argv[1], d, rel, l->at.seq, buf_slice(&l->after), &cur);
     while (r == E_OK && (r = link_cursor_next(cur, &k)) == E_OK) {
         if (k.seq <= db->flushed) continue;
+        if (l->out && d == LINK_IN && slice_eq(k.from, k.to)) continue; /* seen among those that go out */
         if (l->rows == l->count) {
             l->more = true;
             break;
@@ -244,7 +259,7 @@ static int walk_links(struct call *c, struct links *l, const struct db_view *db)
     int last = l->in ? 1 : 0;
     for (; l->direction <= last; l->direction++, l->rel = 0) {
         do {
-            int r = walk_one(c, l, db);
+            int r = rel_is_done(c, l) ? E_OK : walk_one(c, l, db);
             if (r != E_OK || l->more) return r;
             buf_clear(&l->after);
         } while (++l->rel < l->n_rels);
@@ -256,7 +271,7 @@ static void reply_links_cursor(struct call *c, const struct links *l)
 {
     struct buf b = {0};
     if (l->more) {
-        buf_printf(&b, "%llu:%d:%d:", (unsigned long long)l->at, l->direction, l->rel);
+        buf_printf(&b, "%llu:%d:%d:", (unsigned long long)l->at.seq, l->direction, l->rel);
         for (size_t i = 0; i < l->after.n; i++) buf_printf(&b, "%02x", l->after.p[i]);
     } else {
         buf_add_str(&b, "0");
@@ -273,19 +288,22 @@ void cmd_dlinks(struct call *c)
         buf_fini(&l.after);
         return;
     }
-    if (l.rel > 0 && l.rel >= l.n_rels) {
-        reply_error(c, "BADCURSOR it does not fit these relations");
+    if ((l.rel > 0 && l.rel >= l.n_rels) || (l.direction == 1 && !l.in) || (l.pinned && l.direction == 0 && !l.out)) {
+        bad_links_cursor(c);
         buf_fini(&l.after);
         return;
     }
-    engine_db_at(doc_engine(c), c->ks.db, l.at, &db);
-    int r = engine_catch_up(doc_engine(c), l.at);
-    if (r == E_OK) r = walk_links(c, &l, &db);
+    engine_db_at(doc_engine(c), c->ks.db, l.at.seq, &db);
+    int r = walk_links(c, &l, &db);
     if (r == E_OK) {
         reply_array(c, 2);
         reply_links_cursor(c, &l);
         reply_array(c, l.rows);
         for (size_t i = 0; i < l.rows; i++) reply_link(c, get_u64(l.seqs.p + i * 8));
+    } else if (r == E_INVALID) {
+        bad_links_cursor(c);
+    } else if (r == E_PRUNED) {
+        doc_reply_pruned(c, c->argv[1], engine_horizon(doc_engine(c)));
     } else {
         reply_failure(c, r);
     }

@@ -143,7 +143,7 @@ static bool tag_seq(struct call *c, slice name, slice text, uint64_t *seq)
     struct node n;
     bool ok = false;
     int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_find(e, SPACE_TAG, ks_db(&c->ks, c->ks.db).lineage, name, UINT64_MAX, FIND_ALL, &v);
+    if (r == E_OK) r = engine_find(e, SPACE_TAG, 0, name, UINT64_MAX, FIND_ALL, &v);
     if (r == E_NOTFOUND || r == E_PRUNED || (r == E_OK && v.op != NODE_PUT)) {
         bad_point(c, text, "no such tag");
     } else if (r != E_OK || (r = engine_read(e, v.seq, &mem, &n)) != E_OK) {
@@ -170,28 +170,58 @@ static bool hash_seq(struct call *c, slice digits, slice text, uint64_t *seq)
     return false;
 }
 
-bool doc_point(struct call *c, slice text, uint64_t *seq)
+static bool time_point(struct call *c, slice digits, slice text, struct doc_place *out)
 {
-    slice rest = text;
-    uint64_t at;
     int64_t ms;
-    if (slice_is(text, "head")) return settle(c, UINT64_MAX, seq);
-    if (all_digits(text) || take_prefix(text, "seq:", &rest)) {
-        if (!num_parse_u64(rest, &at)) return bad_point(c, text, "a seq is a number from 0");
-        return settle(c, at, seq);
-    }
-    if (take_prefix(text, "time:", &rest)) {
-        if (!num_parse_i64(rest, &ms) && !doc_parse_iso(rest, &ms))
-            return bad_point(c, text, "a time is Unix milliseconds or ISO 8601");
-        int r = engine_catch_up(doc_engine(c), 0);
-        if (r == E_OK) r = engine_seq_by_time(doc_engine(c), ms < 0 ? 0 : (uint64_t)ms, &at);
-        if (r == E_OK) return settle(c, at, seq);
+    uint64_t at;
+    if (!num_parse_i64(digits, &ms) && !doc_parse_iso(digits, &ms))
+        return bad_point(c, text, "a time is Unix milliseconds or ISO 8601");
+    if (ms < 0) ms = 0;
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = engine_seq_by_time(doc_engine(c), (uint64_t)ms, &at);
+    if (r != E_OK) {
         reply_failure(c, r);
         return false;
     }
-    if (take_prefix(text, "hash:", &rest)) return hash_seq(c, rest, text, &at) && settle(c, at, seq);
-    if (take_prefix(text, "tag:", &rest)) return tag_seq(c, rest, text, &at) && settle(c, at, seq);
+    /* What lies ahead is not known: a time to come means now. */
+    out->ms = (uint64_t)ms < c->ks.now_ms ? (uint64_t)ms : c->ks.now_ms;
+    return settle(c, at, &out->seq);
+}
+
+bool doc_point(struct call *c, slice text, struct doc_place *out)
+{
+    slice rest = text;
+    uint64_t at;
+    out->ms = 0;
+    if (slice_is(text, "head")) {
+        out->ms = c->ks.now_ms;
+        return settle(c, UINT64_MAX, &out->seq);
+    }
+    if (all_digits(text) || take_prefix(text, "seq:", &rest)) {
+        if (!all_digits(rest) || !num_parse_u64(rest, &at)) return bad_point(c, text, "a seq is a number from 0");
+        return settle(c, at, &out->seq);
+    }
+    if (take_prefix(text, "time:", &rest)) return time_point(c, rest, text, out);
+    if (take_prefix(text, "hash:", &rest)) return hash_seq(c, rest, text, &at) && settle(c, at, &out->seq);
+    if (take_prefix(text, "tag:", &rest)) return tag_seq(c, rest, text, &at) && settle(c, at, &out->seq);
     return bad_point(c, text, "use a seq, seq:N, time:T, hash:H, tag:NAME or head");
+}
+
+bool doc_point_seq(struct call *c, slice text, uint64_t *seq)
+{
+    struct doc_place at;
+    if (!doc_point(c, text, &at)) return false;
+    *seq = at.seq;
+    return true;
+}
+
+bool doc_place_known(struct call *c, const struct doc_place *at)
+{
+    struct engine_marks m;
+    uint64_t point;
+    engine_get_marks(doc_engine(c), &m);
+    return at->seq <= m.last_seq && engine_catch_up(doc_engine(c), at->seq) == E_OK &&
+           engine_round_down(doc_engine(c), at->seq, &point) == E_OK && point == at->seq;
 }
 
 static bool no_such_node(struct call *c, slice text, enum doc_absent absent)
@@ -259,6 +289,9 @@ bool doc_hash_of(struct call *c, uint64_t seq, uint8_t hash[HASH_BYTES])
     int r = engine_catch_up(doc_engine(c), seq);
     if (r == E_OK) r = engine_hash(doc_engine(c), seq, hash);
     if (r == E_OK) return true;
-    reply_failure(c, r);
+    if (r == E_NOTFOUND)
+        doc_reply_unlogged(c);
+    else
+        reply_failure(c, r);
     return false;
 }

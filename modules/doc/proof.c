@@ -9,13 +9,19 @@ static bool tree_is_current(struct call *c)
     return r == E_OK;
 }
 
-static uint64_t time_of(struct call *c, uint64_t seq)
+/* The time of the newest node of a tree: nil when it was dropped, 0 of the empty tree. */
+static void reply_time_of(struct call *c, uint64_t seq)
 {
     struct buf mem = {0};
-    struct node n;
-    uint64_t ts = seq && engine_read(doc_engine(c), seq, &mem, &n) == E_OK ? n.ts_ms : 0;
+    struct node n = {0};
+    int r = seq ? engine_read(doc_engine(c), seq, &mem, &n) : E_OK;
+    if (r == E_OK)
+        reply_int(c, (int64_t)n.ts_ms);
+    else if (r == E_PRUNED)
+        reply_null(c);
+    else
+        reply_failure(c, r);
     buf_fini(&mem);
-    return ts;
 }
 
 void cmd_dhead(struct call *c)
@@ -44,7 +50,7 @@ void cmd_dhead(struct call *c)
     reply_map(c, 4);
     reply_str(c, "size"), reply_int(c, (int64_t)asked);
     reply_str(c, "root"), doc_reply_hash(c, root);
-    reply_str(c, "ts"), reply_int(c, (int64_t)time_of(c, asked));
+    reply_str(c, "ts"), reply_time_of(c, asked);
     reply_str(c, "algo"), reply_str(c, "rfc9162-sha256");
 }
 
@@ -80,16 +86,22 @@ static void prove_inclusion(struct call *c)
     struct tree_proof p;
     uint8_t entry[HASH_BYTES], leaf[HASH_BYTES], root[HASH_BYTES];
     struct engine *e = doc_engine(c);
-    uint64_t seq, size = engine_tree_size(e);
+    uint64_t seq, size;
     bool sized = c->argc == 5 && arg_is(c, 3, "SIZE");
     if (c->argc != 3 && !sized) {
         reply_syntax(c);
         return;
     }
     if (!doc_ref(c, c->argv[2], DOC_ABSENT_NULL, &seq)) return;
-    if (sized && !parse_size(c, 4, seq, size, &size)) return;
-    int r = engine_hash(e, seq, entry);
+    int r = engine_catch_up(e, seq); /* it may be newer than the tree was a moment ago */
+    size = engine_tree_size(e);
+    if (r == E_OK && sized && !parse_size(c, 4, seq, size, &size)) return;
+    if (r == E_OK) r = engine_hash(e, seq, entry);
     if (r == E_OK) r = engine_root(e, size, root);
+    if (r == E_NOTFOUND) {
+        doc_reply_unlogged(c);
+        return;
+    }
     if (r == E_OK) r = engine_prove_inclusion(e, seq, size, &p);
     if (r != E_OK) {
         reply_failure(c, r);

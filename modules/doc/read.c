@@ -5,7 +5,7 @@ struct read_options {
     slice path[DOC_PATHS_MAX];
     size_t n_paths;
     bool has_at, with_meta;
-    uint64_t at;
+    struct doc_place at;
     int64_t valid_at;
 };
 
@@ -75,7 +75,7 @@ static void reply_with_meta(struct call *c, const struct read_options *o, const 
     struct buf mem = {0};
     int r = doc_view_load(c, value->seq, &v);
     if (r == E_NOTFOUND) {
-        reply_error(c, "ERR this version is not in the log before EXEC ends");
+        doc_reply_unlogged(c);
     } else if (r != E_OK) {
         reply_failure(c, r);
     } else {
@@ -97,11 +97,12 @@ static void reply_value(struct call *c, const struct read_options *o, const stru
 }
 
 /* Reads at a point and replies; any_type: DASOF serves every family. */
-static void reply_at(struct call *c, slice key, const struct read_options *o, uint64_t at, bool any_type)
+static void reply_at(struct call *c, slice key, const struct read_options *o, bool any_type)
 {
     struct buf mem = {0};
     struct ks_value v;
-    int r = ks_get_at(&c->ks, key, at, o->valid_at, &mem, &v);
+    int r = ks_get_at(&c->ks, key, o->at.seq, o->valid_at, &mem, &v);
+    if (r == E_OK && doc_expired(&o->at, v.expire_ms)) r = E_NOTFOUND;
     if (r == E_OK && v.type != TYPE_DOCUMENT && !(any_type && v.type == TYPE_STRING && o->n_paths == 0))
         reply_wrongtype(c);
     else if (r == E_OK)
@@ -131,7 +132,7 @@ void cmd_dget(struct call *c)
         o.has_at = true;
     }
     if (o.has_at) {
-        reply_at(c, c->argv[1], &o, o.at, false);
+        reply_at(c, c->argv[1], &o, false);
         return;
     }
     int r = ks_get(&c->ks, c->argv[1], &v);
@@ -148,9 +149,8 @@ void cmd_dget(struct call *c)
 void cmd_dasof(struct call *c)
 {
     struct read_options o;
-    uint64_t at;
-    if (!parse_read(c, 3, false, &o) || !doc_point(c, c->argv[2], &at)) return;
-    reply_at(c, c->argv[1], &o, at, true);
+    if (!parse_read(c, 3, false, &o) || !doc_point(c, c->argv[2], &o.at)) return;
+    reply_at(c, c->argv[1], &o, true);
 }
 
 static void reply_present_or_null(struct call *c, slice key)
@@ -165,11 +165,12 @@ static void reply_present_or_null(struct call *c, slice key)
         reply_failure(c, r); /* in its place: the other keys are still answered */
 }
 
-static void reply_past_or_null(struct call *c, slice key, uint64_t at)
+static void reply_past_or_null(struct call *c, slice key, const struct doc_place *at)
 {
     struct buf mem = {0};
     struct ks_value v;
-    int r = ks_get_at(&c->ks, key, at, KS_ANY_VALID, &mem, &v);
+    int r = ks_get_at(&c->ks, key, at->seq, KS_ANY_VALID, &mem, &v);
+    if (r == E_OK && doc_expired(at, v.expire_ms)) r = E_NOTFOUND;
     if (r == E_OK && v.type == TYPE_DOCUMENT)
         reply_bulk(c, v.blob);
     else if (r == E_OK || r == E_NOTFOUND)
@@ -184,7 +185,7 @@ static void reply_past_or_null(struct call *c, slice key, uint64_t at)
 void cmd_dmget(struct call *c)
 {
     int64_t n;
-    uint64_t at = DOC_NOW;
+    struct doc_place at = {.seq = DOC_NOW};
     if (!arg_range(c, 1, 1, DOC_COUNT_MAX, &n)) return;
     int end = 2 + (int)n;
     if (c->argc != end && !(c->argc == end + 2 && arg_is(c, end, "ASOF"))) {
@@ -194,9 +195,9 @@ void cmd_dmget(struct call *c)
     if (c->argc == end + 2 && !doc_point(c, c->argv[end + 1], &at)) return;
     reply_array(c, (size_t)n);
     for (int i = 2; i < end; i++) {
-        if (at == DOC_NOW)
+        if (at.seq == DOC_NOW)
             reply_present_or_null(c, c->argv[i]);
         else
-            reply_past_or_null(c, c->argv[i], at);
+            reply_past_or_null(c, c->argv[i], &at);
     }
 }

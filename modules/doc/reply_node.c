@@ -39,6 +39,16 @@ static bool has_key(const struct node *n)
     return n->op != NODE_FLUSH && n->op != NODE_SWAP && n->op != NODE_FILLER;
 }
 
+/* Is the node's whole database line flushed behind it? */
+static bool is_flushed(struct call *c, const struct node *n)
+{
+    for (unsigned i = 0; i < ks_databases(c->ks.ks); i++) {
+        struct db_view db = ks_db(&c->ks, (uint16_t)i);
+        if (db.lineage == n->lineage) return n->seq <= db.flushed;
+    }
+    return false;
+}
+
 /* Live, old or deleted: by what the index holds as the key's newest version. */
 static int judge_state(struct call *c, struct doc_view *v)
 {
@@ -51,9 +61,9 @@ static int judge_state(struct call *c, struct doc_view *v)
     if (v->state == DOC_DELETED) return E_OK;
     int r = engine_find(doc_engine(c), v->node.space, v->node.lineage, v->node.key, UINT64_MAX, FIND_ALL, &newest);
     if (r == E_OK && newest.seq == v->seq) {
-        struct db_view db = ks_db(&c->ks, c->ks.db);
-        bool hidden = db.lineage == v->node.lineage && v->seq <= db.flushed;
-        if (!hidden) v->state = DOC_LIVE;
+        bool gone = v->node.expire_ms != 0 && v->node.expire_ms <= c->ks.now_ms;
+        bool falls = v->node.space == SPACE_KEY || v->node.space == SPACE_LINK; /* what a flush reaches */
+        if (!gone && !(falls && is_flushed(c, &v->node))) v->state = DOC_LIVE;
     }
     return r == E_NOTFOUND || r == E_PRUNED ? E_OK : r;
 }
@@ -65,7 +75,9 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     int r = engine_catch_up(e, seq);
     if (r == E_OK) r = engine_hash(e, seq, v->hash);
     if (r != E_OK) return r;
-    r = engine_read(e, seq, &v->mem, &v->node);
+    r = engine_read_raw(e, seq, &v->mem, &v->raw);
+    if (r == E_OK) r = node_decode(v->raw, &v->node);
+    if (r == E_OK && v->node.seq != seq) r = E_CORRUPT;
     if (r == E_PRUNED) {
         v->pruned = true;
         v->state = DOC_PRUNED;
@@ -73,6 +85,17 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     }
     if (r == E_OK) r = engine_commit_of(e, seq, &v->commit_first, &v->commit_last);
     return r == E_OK ? judge_state(c, v) : r;
+}
+
+int doc_is_logged(struct call *c, uint64_t seq)
+{
+    uint8_t hash[HASH_BYTES];
+    return engine_hash(doc_engine(c), seq, hash);
+}
+
+void doc_reply_unlogged(struct call *c)
+{
+    reply_error(c, "ERR this version is not in the log before EXEC ends");
 }
 
 void doc_view_fini(struct doc_view *v)
@@ -131,12 +154,18 @@ static void reply_data(struct call *c, struct doc_view *v, const struct doc_data
         reply_null(c);
     } else if (data->given) {
         reply_bulk(c, data->bytes);
+    } else if (v->node.space == SPACE_LINK && v->node.payload.n == 0) {
+        reply_null(c);
     } else if (v->node.op == NODE_PUT) {
         reply_bulk(c, v->node.payload);
-    } else if (ks_value_of(&c->ks, v->node.lineage, v->node.key, v->seq, &mem, &bytes) == E_OK) {
-        reply_bulk(c, bytes);
     } else {
-        reply_null(c);
+        int r = ks_value_of(&c->ks, v->node.lineage, v->node.key, v->seq, &mem, &bytes);
+        if (r == E_OK)
+            reply_bulk(c, bytes);
+        else if (r == E_NOTFOUND || r == E_PRUNED)
+            reply_null(c);
+        else
+            reply_failure(c, r); /* in its place: the other fields are still answered */
     }
     buf_fini(&mem);
 }

@@ -27,7 +27,7 @@ static bool parse_compact(struct call *c, struct compact_options *o, bool *async
             if (!arg_range(c, ++i, 1, INT64_MAX, &n)) return false;
             o->keep_versions = (uint64_t)n;
         } else if (value && arg_is(c, i, "BEFORE") && !o->keep_versions) {
-            if (!doc_point(c, c->argv[++i], &o->before)) return false;
+            if (!doc_point_seq(c, c->argv[++i], &o->before)) return false;
             if (o->before == 0) {
                 reply_error(c, "BADPOINT nothing lies before the first seq");
                 return false;

@@ -1,11 +1,12 @@
 /* DSCAN and DCOLLS: documents in key order, at one point.
  *
- * A cursor is text: the pinned seq, a colon, and the last key in hex. It says everything, so the server keeps nothing, and every
+ * A cursor is text: the pinned seq, the pinned instant (for expiry; 0 = that of the seq) and the last key in hex. It says everything, so the server keeps nothing, and every
  * document that is there at the pinned seq comes exactly once, however long the client takes. */
 #include "modules/doc/rows.h"
 
 struct scan {
-    uint64_t at, count;
+    struct doc_place at;
+    uint64_t count;
     bool has_coll, has_prefix, has_match, with_data, has_at;
     slice coll, match;
     struct buf prefix;
@@ -21,12 +22,15 @@ static bool bad_cursor(struct call *c)
 static bool parse_cursor(struct call *c, slice text, struct scan *s)
 {
     if (text.n == 1 && text.p[0] == '0') return true;
-    const uint8_t *colon = memchr(text.p, ':', text.n);
-    if (colon == NULL) return bad_cursor(c);
-    slice seq = {text.p, (size_t)(colon - text.p)}, hex = {colon + 1, text.n - seq.n - 1};
-    if (!num_parse_u64(seq, &s->at) || hex.n == 0 || hex.n % 2) return bad_cursor(c);
-    uint8_t *out = buf_reserve(&s->after, hex.n / 2);
-    if (!hex_decode(out, (const char *)hex.p, hex.n / 2)) return bad_cursor(c);
+    const uint8_t *first = text.n ? memchr(text.p, ':', text.n) : NULL;
+    const uint8_t *end = text.p + text.n;
+    const uint8_t *second = first ? memchr(first + 1, ':', (size_t)(end - first) - 1) : NULL;
+    if (second == NULL) return bad_cursor(c);
+    slice seq = {text.p, (size_t)(first - text.p)}, ms = {first + 1, (size_t)(second - first) - 1};
+    slice hex = {second + 1, (size_t)(end - second) - 1};
+    if (!num_parse_u64(seq, &s->at.seq) || !num_parse_u64(ms, &s->at.ms) || hex.n % 2) return bad_cursor(c);
+    uint8_t *out = buf_reserve(&s->after, hex.n / 2 + 1);
+    if (!hex_decode(out, (const char *)hex.p, hex.n / 2) || !doc_place_known(c, &s->at)) return bad_cursor(c);
     s->after.n = hex.n / 2;
     s->has_at = true;
     return true;
@@ -75,13 +79,8 @@ static bool parse_scan(struct call *c, struct scan *s)
             return false;
         }
     }
-    if (s->has_at) { /* a page after the first is pinned, whatever ASOF says */
-        int r = engine_catch_up(doc_engine(c), s->at);
-        if (r == E_OK) return true;
-        reply_failure(c, r);
-        return false;
-    }
-    return doc_point(c, at_text.n ? at_text : slice_str("head"), &s->at);
+    if (s->has_at) return true; /* a page after the first is pinned, whatever ASOF says */
+    return doc_point(c, at_text.p ? at_text : slice_str("head"), &s->at);
 }
 
 static bool wanted(const struct scan *s, slice key)
@@ -106,7 +105,8 @@ static int gather(struct call *c, struct scan *s, struct doc_cursor *cur, struct
         buf_clear(&s->after);
         buf_add_slice(&s->after, key);
         if (!wanted(s, key)) continue;
-        int got = ks_get_at(&c->ks, buf_slice(&s->after), s->at, KS_ANY_VALID, &mem, &v);
+        int got = ks_get_at(&c->ks, buf_slice(&s->after), s->at.seq, KS_ANY_VALID, &mem, &v);
+        if (got == E_OK && doc_expired(&s->at, v.expire_ms)) got = E_NOTFOUND;
         if (got == E_OK && v.type == TYPE_DOCUMENT) rows_add(rows, buf_slice(&s->after), s->with_data ? v.blob : (slice){0});
         if (got == E_PRUNED) *pruned_key = buf_slice(&s->after), *oldest = v.seq;
         if (got != E_OK && got != E_NOTFOUND) r = got;
@@ -122,7 +122,7 @@ static void reply_page(struct call *c, const struct scan *s, const struct rows *
     if (last) {
         reply_str(c, "0");
     } else {
-        buf_printf(&cursor, "%llu:", (unsigned long long)s->at);
+        buf_printf(&cursor, "%llu:%llu:", (unsigned long long)s->at.seq, (unsigned long long)s->at.ms);
         for (size_t i = 0; i < s->after.n; i++) buf_printf(&cursor, "%02x", s->after.p[i]);
         reply_bulk(c, buf_slice(&cursor));
     }
@@ -140,9 +140,9 @@ void cmd_dscan(struct call *c)
     uint64_t oldest = 0;
     struct buf after = {0};
     if (parse_scan(c, &s)) {
-        engine_db_at(doc_engine(c), c->ks.db, s.at, &db);
+        engine_db_at(doc_engine(c), c->ks.db, s.at.seq, &db);
         buf_add_slice(&after, buf_slice(&s.after));
-        int r = engine_docs(doc_engine(c), db.lineage, buf_slice(&s.prefix), buf_slice(&after), s.at, &cur);
+        int r = engine_docs(doc_engine(c), db.lineage, buf_slice(&s.prefix), buf_slice(&after), s.at.seq, &cur);
         if (r == E_OK) r = gather(c, &s, cur, &rows, &pruned_key, &oldest);
         if (r == E_OK || r == E_END)
             reply_page(c, &s, &rows, r == E_END);
@@ -196,7 +196,7 @@ void cmd_dcolls(struct call *c)
         reply_syntax(c);
         return;
     }
-    if (c->argc == 3 && !doc_point(c, c->argv[2], &at)) return;
+    if (c->argc == 3 && !doc_point_seq(c, c->argv[2], &at)) return;
     int r = engine_catch_up(doc_engine(c), at == DOC_NOW ? 0 : at);
     if (r != E_OK) {
         reply_failure(c, r);

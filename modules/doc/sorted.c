@@ -7,7 +7,7 @@ static void definition_key(struct buf *out, slice coll, slice path)
     uint8_t *at = buf_reserve(out, VARINT_MAX);
     out->n = (size_t)(put_varint(at, coll.n) - out->p);
     buf_add_slice(out, coll);
-    buf_add_slice(out, path);
+    buf_add_slice(out, doc_plain_path(path));
 }
 
 /* The standing definition: E_OK or E_NOTFOUND. */
@@ -122,7 +122,7 @@ static int look_one(void *ctx, const struct sorted_info *i)
 
 static int look_up(struct call *c, struct lookup *l)
 {
-    l->path = c->argv[3];
+    l->path = doc_plain_path(c->argv[3]);
     int r = engine_catch_up(doc_engine(c), 0);
     if (r == E_OK) r = engine_sorted_list(doc_engine(c), ks_db(&c->ks, c->ks.db).lineage, &c->argv[2], look_one, l);
     return r;
@@ -165,6 +165,7 @@ void cmd_dindex_wait(struct call *c)
 /* ---- DTOP ---- */
 struct top {
     struct top_options o;
+    struct doc_place at;
     struct top_cursor *cur;
     struct rows rows;
     struct buf mem;
@@ -182,7 +183,8 @@ static bool parse_top(struct call *c, struct top *t)
         return false;
     }
     t->o.descending = arg_is(c, 3, "DESC");
-    if (!doc_check_paths(c, &t->o.path, 1) || !doc_count(c, c->argv[4], &t->n)) return false;
+    t->o.path = doc_plain_path(t->o.path);
+    if (!doc_check_paths(c, &c->argv[2], 1) || !doc_count(c, c->argv[4], &t->n)) return false;
     for (int i = 5; i < c->argc; i += 2) {
         struct json_fault fault;
         if (i + 1 < c->argc && arg_is(c, i, "ASOF")) {
@@ -197,7 +199,9 @@ static bool parse_top(struct call *c, struct top *t)
             return false;
         }
     }
-    return doc_point(c, at, &t->o.at);
+    if (!doc_point(c, at, &t->at)) return false;
+    t->o.at = t->at.seq;
+    return true;
 }
 
 /* One row; a document past its expiry is not there. */
@@ -205,7 +209,7 @@ static int add_row(struct call *c, struct top *t, slice key)
 {
     struct ks_value v;
     int r = ks_get_at(&c->ks, key, t->o.at, KS_ANY_VALID, &t->mem, &v);
-    if (r == E_OK && v.type == TYPE_DOCUMENT) rows_add(&t->rows, key, v.blob);
+    if (r == E_OK && v.type == TYPE_DOCUMENT && !doc_expired(&t->at, v.expire_ms)) rows_add(&t->rows, key, v.blob);
     return r == E_NOTFOUND ? E_OK : r;
 }
 

@@ -68,7 +68,7 @@ static const struct command doc_commands[] = {
     {"dput", cmd_dput, -3, CMD_WRITE | CMD_DENYOOM, DOC, KEYS_ONE("RW UPDATE"), "Writes a version of a document", "1.0.0",
      "document", "O(N) with N the bytes of the document", "key json " WRITE_OPTIONS, NULL, NULL},
     {"ddel", cmd_ddel, -2, CMD_WRITE, DOC, KEYS_ONE("RM ACCESS DELETE"), "Ends a document with a tombstone; its history stays",
-     "1.0.0", "document", "O(1)", "key [IFSEQ seq|IFHASH hash] " META_OPTIONS, NULL, NULL},
+     "1.0.0", "document", "O(1)", "key [IFSEQ seq|IFHASH hash] [VALID from to] " META_OPTIONS, NULL, NULL},
     {"dget", cmd_dget, -2, CMD_READONLY | CMD_FAST, DOC, KEYS_ONE("RO ACCESS"), "Reads a document or fields of it", "1.0.0",
      "document", "O(N) with N the bytes of the document", "key [path [path ...]] [ASOF point] [VALIDAT time] [WITHMETA]", NULL,
      NULL},

@@ -1,8 +1,9 @@
 /* DTRACE: the causes of a node, or its effects, breadth first.
  *
  * Levels, not recursion: a level's seqs are gathered, sorted, and become depth d; a hash set keeps each node to one visit. Long traces go on over several
- * turns of the loop, first walking, then replying. */
-#include "modules/doc/doc.h"
+ * turns of the loop: first the walk, then the rows, then one reply. A level is gathered until it is sure to hold the smallest seqs that the limit leaves
+ * room for: effects come in ascending order, so of one node no more are looked at than that. */
+#include "modules/doc/views.h"
 #include <stdlib.h>
 
 #define TRACE_LIMIT_DEFAULT 1000
@@ -13,7 +14,7 @@ struct found {
 };
 
 struct trace {
-    bool effects, with_data;
+    bool effects;
     uint64_t depth_max, limit;
     struct found *all; /* in reply order; the tail from level_at on is the newest level */
     size_t n, cap;
@@ -21,7 +22,9 @@ struct trace {
     size_t level_end;
     uint64_t *seen; /* open addressing, 0 = free */
     size_t seen_cap;
-    size_t replied;
+    struct effect_cursor *cur; /* of the node being expanded */
+    size_t expand_from;        /* t->n when it began */
+    struct views views;
     bool walked;
     int failure;
 };
@@ -77,14 +80,26 @@ static int expand_causes(struct call *c, struct trace *t, struct found f)
     return r == E_PRUNED ? E_OK : r;
 }
 
-static int expand_effects(struct call *c, struct trace *t, struct found f)
+/* Goes on with the effects of one node. *budget counts effects. E_END: all that can matter were seen. */
+static int expand_effects(struct call *c, struct trace *t, struct found f, size_t *budget)
 {
-    struct effect_cursor *cur = NULL;
     uint64_t seq;
-    int r = engine_effects(doc_engine(c), f.seq, &cur);
-    while (r == E_OK && t->n < t->limit + 1 && (r = effect_next(cur, &seq)) == E_OK) visit(t, seq, f.depth + 1);
-    effect_close(&cur);
-    return r == E_END ? E_OK : r;
+    int r = E_OK;
+    if (t->cur == NULL) {
+        t->expand_from = t->n;
+        r = engine_effects(doc_engine(c), f.seq, &t->cur);
+    }
+    while (r == E_OK && *budget > 0) {
+        if (t->n - t->expand_from + t->level_end >= t->limit) {
+            r = E_END;
+            break;
+        }
+        r = effect_next(t->cur, &seq);
+        if (r == E_OK) visit(t, seq, f.depth + 1);
+        (*budget)--;
+    }
+    if (r != E_OK) effect_close(&t->cur);
+    return r;
 }
 
 static int by_seq(const void *a, const void *b)
@@ -93,65 +108,67 @@ static int by_seq(const void *a, const void *b)
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* Walks at most `budget` nodes; true when the walk is over. */
+/* The newest level is whole: it is put in order and becomes the one to expand. False when that was the last. */
+static bool next_level(struct trace *t)
+{
+    qsort(t->all + t->level_end, t->n - t->level_end, sizeof *t->all, by_seq);
+    if (t->n == t->level_end || t->n >= t->limit) return false;
+    t->level_at = t->next = t->level_end;
+    t->level_end = t->n;
+    return true;
+}
+
+/* Expands the next node, or a part of its effects. */
+static int expand_next(struct call *c, struct trace *t, size_t *budget)
+{
+    struct found f = t->all[t->next];
+    int r = E_END;
+    (*budget)--;
+    if (f.depth < t->depth_max) r = t->effects ? expand_effects(c, t, f, budget) : expand_causes(c, t, f);
+    if (r == E_OK && t->cur != NULL) return E_OK; /* it goes on next turn */
+    t->next++;
+    return r == E_END ? E_OK : r;
+}
+
+/* True when the walk is over. */
 static bool walk(struct call *c, struct trace *t, size_t budget)
 {
-    while (budget-- > 0) {
-        if (t->next == t->level_end) {
-            if (t->n == t->level_end || t->n >= t->limit) {
-                qsort(t->all + t->level_end, t->n - t->level_end, sizeof *t->all, by_seq);
-                return true;
-            }
-            t->level_at = t->level_end;
-            t->level_end = t->n;
-            t->next = t->level_at;
-            qsort(t->all + t->level_at, t->level_end - t->level_at, sizeof *t->all, by_seq);
-        }
-        struct found f = t->all[t->next++];
-        if (f.depth >= t->depth_max) continue;
-        t->failure = t->effects ? expand_effects(c, t, f) : expand_causes(c, t, f);
+    while (budget > 0) {
+        if (t->next == t->level_end && !next_level(t)) return true;
+        t->failure = expand_next(c, t, &budget);
         if (t->failure != E_OK) return true;
     }
     return false;
 }
 
-static void reply_one(struct call *c, const struct trace *t, struct found f)
-{
-    struct doc_view v;
-    struct doc_data data = {.wanted = t->with_data};
-    int r = doc_view_load(c, f.seq, &v);
-    if (r == E_OK) {
-        reply_map(c, DOC_MAP_FIELDS + 1);
-        reply_str(c, "depth"), reply_int(c, f.depth);
-        doc_reply_view(c, &v, &data);
-    } else {
-        reply_failure(c, r);
-    }
-    doc_view_fini(&v);
-}
-
-/* One turn: true when the reply is complete. */
+/* One turn: true when it has replied. */
 static bool trace_step(struct call *c, void *state)
 {
     struct trace *t = state;
     if (!t->walked) {
         t->walked = walk(c, t, DOC_SLICE_ROWS);
-        if (t->walked && t->failure == E_OK) {
-            if (t->n > t->limit) t->n = t->limit;
-            reply_array(c, t->n);
-        } else if (t->walked) {
-            reply_failure(c, t->failure);
-            return true;
-        }
         if (!t->walked) return false;
+        if (t->n > t->limit) t->n = t->limit;
     }
-    for (size_t i = 0; i < DOC_SLICE_ROWS && t->replied < t->n; i++) reply_one(c, t, t->all[t->replied++]);
-    return t->replied == t->n;
+    if (t->failure != E_OK) {
+        reply_failure(c, t->failure);
+        return true;
+    }
+    for (size_t i = 0; i < DOC_SLICE_ROWS && t->views.n < t->n; i++) {
+        struct found f = t->all[t->views.n];
+        views_add(c, &t->views, f.seq, f.depth);
+    }
+    if (t->views.n < t->n) return false;
+    reply_array(c, t->n);
+    views_reply(c, &t->views);
+    return true;
 }
 
 static void trace_drop(void *state)
 {
     struct trace *t = state;
+    effect_close(&t->cur);
+    views_fini(&t->views);
     mem_free(t->all);
     mem_free(t->seen);
     mem_free(t);
@@ -167,7 +184,7 @@ static bool parse_trace(struct call *c, struct trace *t)
         } else if (arg_is(c, i, "EFFECTS")) {
             t->effects = true;
         } else if (arg_is(c, i, "WITHDATA")) {
-            t->with_data = true;
+            t->views.with_data = true;
         } else if (i + 1 < c->argc && arg_is(c, i, "DEPTH")) {
             int64_t depth;
             if (!arg_range(c, ++i, 0, UINT32_MAX - 1, &depth)) return false;
@@ -191,13 +208,18 @@ void cmd_dtrace(struct call *c)
         trace_drop(t);
         return;
     }
-    if (t->effects || seq) r = engine_catch_up(doc_engine(c), t->effects ? 0 : seq);
+    r = engine_catch_up(doc_engine(c), t->effects ? 0 : seq);
+    if (r == E_OK) r = doc_is_logged(c, seq);
     if (r != E_OK) {
-        reply_failure(c, r);
+        if (r == E_NOTFOUND)
+            doc_reply_unlogged(c);
+        else
+            reply_failure(c, r);
         trace_drop(t);
         return;
     }
     visit(t, seq, 0);
+    t->level_end = 1;
     if (c->in_multi) {
         while (!trace_step(c, t)) continue;
         trace_drop(t);

@@ -101,7 +101,7 @@ void cmd_ddel(struct call *c)
     struct doc_options o;
     struct ks_value v;
     slice key = c->argv[1];
-    if (!doc_options_parse(c, 2, DOC_OPT_IF, &o)) return;
+    if (!doc_options_parse(c, 2, DOC_OPT_IF | DOC_OPT_VALID, &o)) return;
     if (o.write.idem.n && answered_before(c, o.write.idem)) return;
     int live = live_document(c, key, false, &v);
     if (live < 0) return;
