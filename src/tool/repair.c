@@ -1,11 +1,14 @@
 /* varve repair: check, keep the damaged files aside, let the engine salvage, check again.
  *
  * The check before decides whether there is anything to repair and is what the user is told about losses; the engine's salvage is what brings the store
- * into order: it keeps every whole commit that can be read and rebuilds the rest. Nothing is deleted before a copy of it is on disk in
- * DIR/damaged-TIME: the files with faults, and those that salvage replaces when others are damaged (manifest, sync mark, sidecars and tree entries). */
+ * into order: it keeps every whole commit that can be read and rebuilds the rest. An opening engine trusts what it has sealed, so what the check
+ * found wrong is taken out of its sight first: files that follow from others are moved to DIR/damaged-TIME and are made anew; a damaged segment
+ * loses its sidecar and so is read from end to end. Segments, manifest and the tree's entries are copied there, since they are changed in place. Nothing is
+ * deleted. */
 #include "base/logline.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "tool/mend.h"
 #include "tool/tool.h"
 #include "tool/verify.h"
 
@@ -88,6 +91,79 @@ static int copy_all(struct aside *a, const struct store *s, const struct report 
     return rc == E_OK ? os_sync_dir(os_posix(), a->dir) : rc;
 }
 
+/* ---- taking out of sight ---- */
+
+static int move_file(struct aside *a, const char *name)
+{
+    char from[PATH_MOST], to[PATH_MOST];
+    (void)snprintf(from, sizeof from, "%s/%s", a->dir, name);
+    (void)snprintf(to, sizeof to, "%s/%s/%s", a->dir, a->folder, name);
+    if (access(from, F_OK) != 0) return E_OK;
+    char *slash = strrchr(to, '/');
+    *slash = 0;
+    int rc = os_mkdir(os_posix(), to);
+    *slash = '/';
+    if (rc == E_OK && access(to, F_OK) != 0) a->files++; /* else its copy is replaced by itself */
+    return rc == E_OK && rename(from, to) == 0 ? E_OK : E_IO;
+}
+
+static bool has_fault(const struct report *r, const char *prefix)
+{
+    for (size_t i = 0; i < r->files.n; i += strlen((const char *)r->files.p + i) + 1)
+        if (strncmp((const char *)r->files.p + i, prefix, strlen(prefix)) == 0) return true;
+    return false;
+}
+
+static int move_tiles(struct aside *a)
+{
+    char name[16];
+    int rc = E_OK;
+    for (unsigned level = 1; rc == E_OK && level < 8; level++) {
+        (void)snprintf(name, sizeof name, "tree/t%u", level);
+        rc = move_file(a, name);
+    }
+    return rc;
+}
+
+/* The tree cannot be mended: it is made anew with the index, by one fold of the whole log. */
+static int give_up_tree(struct aside *a, const struct store *s)
+{
+    int rc = move_file(a, "tree/entries");
+    printf("The tree's entries cannot be mended: the tree is made anew from the nodes that are there, and its root changes.\n");
+    for (uint32_t i = 0; rc == E_OK && i < s->manifest.n_runs; i++) {
+        struct manifest_run run;
+        char name[40];
+        manifest_file_run(&s->manifest, i, &run);
+        (void)snprintf(name, sizeof name, "index/%08llu.run", (unsigned long long)run.id);
+        rc = move_file(a, name);
+    }
+    return rc;
+}
+
+static int clear_way(struct aside *a, const struct store *s, const struct report *r)
+{
+    unsigned spoiled = 0;
+    int rc = E_OK;
+    for (size_t i = 0; rc == E_OK && i < r->files.n; i += strlen((const char *)r->files.p + i) + 1) {
+        char name[SEGMENT_NAME_MOST + 8];
+        (void)snprintf(name, sizeof name, "%s", (const char *)r->files.p + i);
+        char *dot = strrchr(name, '.');
+        bool segment = dot && strcmp(dot, ".seg") == 0;
+        if (segment) memcpy(dot, ".idx", 4);
+        if (segment || (strcmp(name, MANIFEST_FILE) != 0 && strcmp(name, "tree/entries") != 0)) rc = move_file(a, name);
+    }
+    if (rc == E_OK && has_fault(r, "tree/")) rc = move_tiles(a);
+    if (rc == E_OK && s->manifest.good && has_fault(r, "tree/entries")) {
+        int mended = mend_tree(s);
+        if (mended == E_OK) printf("The tree's entries were mended from the nodes; the root is as it was.\n");
+        else rc = give_up_tree(a, s);
+    } else if (rc == E_OK && has_fault(r, "log/")) {
+        rc = mend_altered(s, &spoiled);
+    }
+    if (spoiled) printf("%u node%s altered: taken out.\n", spoiled, spoiled == 1 ? " was" : "s were");
+    return rc;
+}
+
 static int make_aside(struct aside *a)
 {
     char path[PATH_MOST];
@@ -135,7 +211,7 @@ static int salvage(struct aside *a)
 }
 
 /* The check after: nothing may be wrong any more. */
-static int check_again(const char *dir)
+static int check_again(const char *dir, const struct manifest_file *before)
 {
     struct store s;
     struct report r;
@@ -147,6 +223,7 @@ static int check_again(const char *dir)
     verify_store(&s, &r, &sum);
     printf(r.faults ? "DAMAGED: %llu faults remain.\n" : "whole: %llu faults, ", (unsigned long long)r.faults);
     if (!r.faults) printf("%llu nodes, newest seq %llu\n", (unsigned long long)sum.nodes, (unsigned long long)sum.last);
+    if (!before->good) printf("The manifest was lost: if nodes had been dropped by compaction, their leaves are lost too and proofs from before do not hold any more.\n");
     status = r.faults ? EXIT_NO : EXIT_YES;
     report_fini(&r);
     store_close(&s);
@@ -164,10 +241,12 @@ static int repair(struct store *s, const struct report *r, bool dry_run)
     int rc = make_aside(&a);
     if (rc == E_OK) rc = copy_all(&a, s, r);
     if (rc < 0) return tool_trouble(NAME, "the damaged files cannot be kept aside in %s/%s; nothing was changed", s->dir, a.folder);
-    printf("%u files kept aside in %s/%s\n", a.files, s->dir, a.folder);
+    rc = clear_way(&a, s, r);
+    if (rc < 0) return tool_trouble(NAME, "the store cannot be prepared for salvage: %s. What was there is in %s/%s", err_text(rc), s->dir, a.folder);
+    printf("%u file%s kept aside in %s/%s\n", a.files, a.files == 1 ? "" : "s", s->dir, a.folder);
     os_close(os_posix(), &s->lock); /* the engine takes it */
     int status = salvage(&a);
-    return status == EXIT_YES ? check_again(s->dir) : EXIT_NO;
+    return status == EXIT_YES ? check_again(s->dir, &s->manifest) : EXIT_NO;
 }
 
 int tool_repair(int argc, char **argv)

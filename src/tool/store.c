@@ -34,6 +34,9 @@ static void read_mark(struct store *s)
         if (s->manifest.good && memcmp(p + 16, s->manifest.store_id, 16) != 0) continue;
         if (get_u64(p + 8) > s->mark) s->mark = get_u64(p + 8);
     }
+    uint64_t gap = f.size < MARK_STEP ? f.size : MARK_STEP, all = MARK_STEP + MARK_SLOT;
+    if (f.size > MARK_SLOT && !file_is_zero(&f, MARK_SLOT, gap)) s->mark_why[2] = "bytes stand where there should be none";
+    if (f.size > all) s->mark_why[2] = "the file is too long";
     file_close(&f);
 }
 

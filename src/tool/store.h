@@ -23,7 +23,7 @@ struct store {
     size_t n_segments;
     struct buf leftovers;           /* names of files that are no part of the store, each with a NUL */
     uint64_t mark;                  /* the sync mark; 0 = none */
-    const char *mark_why[2];        /* what is wrong with a slot of it */
+    const char *mark_why[3];        /* what is wrong with its slots, and between them */
     bool mark_there;
 };
 

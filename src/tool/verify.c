@@ -15,8 +15,9 @@ static void check_manifest(struct store *s, struct report *r)
     struct place at = {MANIFEST_FILE, NO_OFFSET, 0};
     if (s->manifest_why) report_fault(r, at, "%s", s->manifest_why);
     else if (!s->manifest.there) report_fault(r, at, "the file is missing, but there is a log");
-    for (int i = 0; i < 2; i++)
-        if (s->mark_why[i]) report_fault(r, (struct place){"log/synced", (uint64_t)i * 512, 0}, "%s (nothing is lost by that)", s->mark_why[i]);
+    static const uint64_t mark_at[] = {0, 512, 32};
+    for (int i = 0; i < 3; i++)
+        if (s->mark_why[i]) report_fault(r, (struct place){"log/synced", mark_at[i], 0}, "%s (nothing is lost by that)", s->mark_why[i]);
 }
 
 static void check_runs(struct store *s, struct report *r, struct verify_sum *sum)
