@@ -91,6 +91,8 @@ proc resp_as_2 {r} {
 
 # The value of one field of a map, of either protocol.
 proc resp_field {r name} {
-    foreach {k v} [lindex $r 1] {if {[lindex $k 1] eq $name} {return [lindex $v 1]}}
+    foreach {k v} [lindex $r 1] {
+        if {[lindex $k 1] eq $name} {return [expr {[lindex $v 0] eq "nil" ? "nil" : [lindex $v 1]}]}
+    }
     error "no field $name in $r"
 }

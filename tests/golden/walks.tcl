@@ -1,0 +1,129 @@
+# Walks: what takes more than one command and its reply. Each returns one line.
+
+proc ask {args} {
+    return [resp_ask [link] $args]
+}
+
+proc texts {r} {
+    set out {}
+    foreach e [lindex $r 1] {lappend out [lindex $e 1]}
+    return $out
+}
+
+# The keys of a whole DSCAN; between pages `script` runs.
+proc scan_all {args script} {
+    set cursor 0
+    set keys {}
+    set pages 0
+    while 1 {
+        set r [ask DSCAN $cursor {*}$args]
+        if {[lindex $r 0] eq "-"} {error [lindex $r 1]}
+        set cursor [lindex $r 1 0 1]
+        lappend keys {*}[texts [lindex $r 1 1]]
+        incr pages
+        if {$cursor eq "0"} break
+        eval $script
+    }
+    return [list $keys $pages]
+}
+
+# DSCAN while documents come, change and go: exactly those of the pinned seq.
+proc scan_under_writes {} {
+    set want {}
+    for {set i 0} {$i < 500} {incr i} {lappend want [format pin:%04d $i]}
+    set ::n 0
+    lassign [scan_all {COLL pin COUNT 7} {
+        incr ::n
+        ask DPUT pin:new$::n {{}}
+        ask DPUT [format pin:%04d [expr {$::n * 13 % 500}]] {{"changed":1}}
+        ask DDEL [format pin:%04d [expr {$::n * 29 % 500}]]
+        ask DPUT pin:0000a$::n {{}}
+        if {$::n % 10 == 0} {ask DEL [format pin:%04d [expr {$::n * 7 % 500}]]}
+    }] keys pages
+    return "[llength $keys] keys, [expr {$keys eq $want ? "the pinned ones in order" : "NOT THE PINNED ONES"}], [expr {$pages > 50 ? "many" : "few"}] pages"
+}
+
+# The same for the links of one document.
+proc links_under_writes {} {
+    set want {}
+    for {set i 0} {$i < 300} {incr i} {lappend want [format leaf:%04d $i]}
+    set cursor 0
+    set got {}
+    set n 0
+    while 1 {
+        set r [ask DLINKS hub OUT REL 1 has CURSOR $cursor COUNT 11]
+        set cursor [lindex $r 1 0 1]
+        foreach l [lindex $r 1 1 1] {lappend got [resp_field $l to]}
+        if {$cursor eq "0"} break
+        incr n
+        ask DUNLINK hub has [format leaf:%04d [expr {$n * 17 % 300}]]
+        ask DPUT leaf:x$n {{}}
+        ask DLINK hub has leaf:x$n
+        ask DLINK hub has [format leaf:%04d [expr {$n * 5 % 300}]] PROPS {{"again":1}}
+    }
+    return "[llength $got] links, [expr {$got eq $want ? "the pinned ones in order" : "NOT THE PINNED ONES"}]"
+}
+
+# depth and seq of every row, and whether they ascend.
+proc trace_shape {args} {
+    set r [ask {*}$args]
+    if {[lindex $r 0] eq "-"} {return [lindex $r 1]}
+    set last {-1 -1}
+    set order "in order"
+    array set seen {}
+    foreach row [lindex $r 1] {
+        set at [list [resp_field $row depth] [resp_field $row seq]]
+        if {[lindex $at 0] < [lindex $last 0] || ([lindex $at 0] == [lindex $last 0] && [lindex $at 1] <= [lindex $last 1])} {set order "OUT OF ORDER"}
+        if {[info exists seen([lindex $at 1])]} {set order "TWICE"}
+        set seen([lindex $at 1]) 1
+        set last $at
+    }
+    return "[llength [lindex $r 1]] rows, $order, the last at depth [lindex $last 0] seq [lindex $last 1]"
+}
+
+# Another client is answered while a long trace goes on; one that goes away meanwhile does no harm.
+proc trace_beside_others {args} {
+    set other [resp_connect $::server(port) $::version]
+    resp_send [link] $args
+    set begin [clock microseconds]
+    resp_ask $other PING
+    set us [expr {[clock microseconds] - $begin}]
+    set rows [llength [lindex [resp_read [link]] 1]]
+    resp_send $other $args
+    close $other
+    return "$rows rows, PING [expr {$us < 500000 ? "in time" : "LATE: $us us"}], [lindex [ask PING] 1]"
+}
+
+# Rows of an array of maps: the named fields only.
+proc fields {names args} {
+    set out {}
+    foreach row [lindex [ask {*}[expand $args]] 1] {
+        set line {}
+        foreach n $names {lappend line [resp_field $row $n]}
+        lappend out [join $line /]
+    }
+    return [join $out { }]
+}
+
+# A page of DHISTORY that takes several turns.
+proc history_length {args} {
+    set r [ask {*}$args]
+    return "[llength [lindex $r 1]] rows, first ver [resp_field [lindex $r 1 0] ver], last ver [resp_field [lindex $r 1 end] ver]"
+}
+
+# What COMMAND says of every D* command: name, arity, flags, first, last, step, categories.
+proc command_rows {} {
+    set out {}
+    foreach name {dput dget dmget ddel dscan dcolls dasof dhistory dnode dtrace dlink dunlink dlinks dindex dtop dcompact dhead dprove dverify dinfo dsync} {
+        set row [lindex [ask COMMAND INFO $name] 1 0 1]
+        set line $name
+        foreach i {1 2 3 4 5 6} {lappend line [expr {[lindex $row $i 0] in {* ~} ? "([lsort [texts [lindex $row $i]]])" : [lindex $row $i 1]}]}
+        lappend out [join $line]
+    }
+    return [join $out "\n= "]
+}
+
+proc fill_pins {} {
+    for {set i 499} {$i >= 0} {incr i -1} {ask DPUT [format pin:%04d $i] "{\"i\":$i}"}
+    return [lindex [ask DINFO COLL pin] 0]
+}
