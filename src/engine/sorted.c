@@ -212,7 +212,7 @@ static const uint8_t *load_slice(const uint8_t *p, const uint8_t *end, slice *ou
 int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
 {
     ASSERT(f && f->sorted.live.n == 0);
-    uint64_t n, newest, id, since, counts[3];
+    uint64_t n = 0, newest, id, since, counts[3];
     const uint8_t *p = get_varint(*from, end, &newest);
     if (p) p = get_varint(p, end, &n);
     if (p && newest > UINT32_MAX) return E_CORRUPT;
