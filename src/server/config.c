@@ -39,6 +39,7 @@ struct row {
 #define SECRET CONFIG_SECRET
 #define IDLE CONFIG_IDLE
 #define HIDDEN CONFIG_HIDDEN
+#define OWN CONFIG_OWN
 #define BOOL(id, name, alias, flags, value) {name, alias, KIND_BOOL, flags, 0, 1, value, NULL, NULL, NULL},
 #define ENUM(id, name, alias, flags, words, value) {name, alias, KIND_ENUM, flags, 0, 0, value, words, NULL, NULL},
 #define INT(id, name, alias, flags, low, high, value) {name, alias, KIND_INT, flags, low, high, value, NULL, NULL, NULL},
@@ -206,10 +207,19 @@ struct change {
     bool done;
 };
 
-static const char *refuse_early(struct config *c, const struct change *all, size_t i, bool local)
+static bool shows(struct config *c, enum config_id id, slice value)
+{
+    struct buf now = {0};
+    config_show(c, id, &now);
+    bool same = slice_eq(buf_slice(&now), value);
+    buf_fini(&now);
+    return same;
+}
+
+static const char *refuse_early(struct config *c, const struct change *all, size_t i, slice value, bool local)
 {
     const struct row *r = &rows[all[i].id];
-    if (r->flags & FIXED) return "can't set immutable config";
+    if ((r->flags & FIXED) && !((r->flags & OWN) && shows(c, (enum config_id)all[i].id, value))) return "can't set immutable config";
     if (r->flags & GUARDED) {
         int64_t guard = config_num(c, CFG_ENABLE_PROTECTED_CONFIGS);
         if (guard == 0 || (guard == 2 && !local)) return "can't set protected config";
@@ -257,7 +267,7 @@ bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local
             mem_free(all);
             return false;
         }
-        why = refuse_early(c, all, i, local);
+        why = refuse_early(c, all, i, pairs[i * 2 + 1], local);
         failed = i;
     }
     for (i = 0; i < n_pairs && !why; i++) {

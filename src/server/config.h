@@ -26,7 +26,7 @@ enum config_id {
     CFG_COUNT
 };
 
-enum config_flag { CONFIG_FIXED = 1, CONFIG_GUARDED = 2, CONFIG_SECRET = 4, CONFIG_IDLE = 8, CONFIG_HIDDEN = 16 };
+enum config_flag { CONFIG_FIXED = 1, CONFIG_GUARDED = 2, CONFIG_SECRET = 4, CONFIG_IDLE = 8, CONFIG_HIDDEN = 16, CONFIG_OWN = 32 };
 #define CONFIG_ERROR_MAX 512
 
 struct config {

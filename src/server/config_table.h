@@ -6,6 +6,7 @@
  *   TEXT(id, name, alias, flags, check, default)       check: a function that accepts and normalises a value, or NULL
  *
  * Flags: FIXED = only at start; GUARDED = only with enable-protected-configs; SECRET = not shown in logs;
+ * OWN = not Redis's: a fixed one may be set to what it is, so that tools that write back all they read get along;
  * IDLE = accepted, kept and shown, but without effect in this server (what it would steer does not exist here or works differently).
  * No include guard: it is meant to be included more than once. */
 
@@ -16,11 +17,11 @@ TEXT(UNIXSOCKET, "unixsocket", NULL, FIXED, NULL, "")
 TEXT(UNIXSOCKETPERM, "unixsocketperm", NULL, FIXED, check_octal, "0")
 INT(TCP_BACKLOG, "tcp-backlog", NULL, FIXED, 0, INT32_MAX, 511)
 TEXT(DIR, "dir", NULL, GUARDED, NULL, "./")
-ENUM(STORE, "store", NULL, FIXED, words_store, 0)
-INT(THREADS, "threads", NULL, FIXED, 0, 64, 0)
-MEM(CACHE_MEMORY, "cache-memory", NULL, FIXED, 0, INT64_MAX, 0)
-MEM(CHECKPOINT_BYTES, "checkpoint-bytes", NULL, FIXED, 0, INT64_MAX, 0)
-BOOL(SALVAGE, "salvage", NULL, FIXED, 0)
+ENUM(STORE, "store", NULL, FIXED | OWN, words_store, 0)
+INT(THREADS, "threads", NULL, FIXED | OWN, 0, 64, 0)
+MEM(CACHE_MEMORY, "cache-memory", NULL, FIXED | OWN, 0, INT64_MAX, 0)
+MEM(CHECKPOINT_BYTES, "checkpoint-bytes", NULL, FIXED | OWN, 0, INT64_MAX, 0)
+BOOL(SALVAGE, "salvage", NULL, FIXED | OWN, 0)
 ENUM(APPENDFSYNC, "appendfsync", NULL, 0, words_appendfsync, 1)
 INT(MAXCLIENTS, "maxclients", NULL, 0, 1, UINT32_MAX, 10000)
 INT(TIMEOUT, "timeout", NULL, 0, 0, INT32_MAX, 0)

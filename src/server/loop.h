@@ -13,7 +13,7 @@
 #define LOOP_READ_BYTES (64 * 1024)
 #define LOOP_SPARE_BUFFERS 64
 #define LOOP_SPARE_BYTES (64 * 1024)    /* larger output buffers are not kept */
-#define LOOP_SYNC_INLINE_REPLIES 512    /* appendfsync always: up to so many waiting replies the loop syncs by itself */
+#define LOOP_SYNC_INLINE_REPLIES 256    /* appendfsync always: up to so many waiting replies the loop syncs by itself */
 #define LOOP_WAIT_STEP_MS 10
 
 struct command_stats {
