@@ -22,7 +22,7 @@
 #define KEYS           24
 #define NODES_MAX      6000
 #define STEPS          200
-#define POINTS_DEFAULT 2400
+#define POINTS_DEFAULT 2000
 
 enum mode { KILLED, POWER_CUT, WRITE_FAILS, SYNC_FAILS, DISK_FULL, MODES };
 static const char *const mode_names[] = {"killed", "power cut", "write fails", "sync fails", "disk full"};
@@ -542,6 +542,7 @@ int main(int argc, char **argv)
     }
     for (; passed + failed < points; seed++) {
         uint64_t events = count_events(seed);
+        printf("seed %llu: %llu events\n", (unsigned long long)seed, (unsigned long long)events);
         for (uint64_t i = 0; i < events * MODES && passed + failed < points; i++) {
             /* Modes take turns, so that any number of points has all of them. */
             if (one_point((enum mode)(i % MODES), 1 + i / MODES, seed))
