@@ -23,6 +23,9 @@ API void sha256(uint8_t out[HASH_BYTES], const void *p, size_t n);
 /* RFC 9162: leaf = SHA-256(0x00 || 32-byte entry), inner = SHA-256(0x01 || l || r). */
 API void sha256_leaf(uint8_t out[HASH_BYTES], const uint8_t entry[HASH_BYTES]);
 API void sha256_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], const uint8_t r[HASH_BYTES]);
+/* n leaves, and n inner nodes over 2n hashes: cheaper than one by one. `out` may be `entry` or lie up to one hash behind `below`. */
+API void sha256_leaves(uint8_t (*out)[HASH_BYTES], const uint8_t (*entry)[HASH_BYTES], size_t n);
+API void sha256_row(uint8_t (*out)[HASH_BYTES], const uint8_t (*below)[HASH_BYTES], size_t n);
 
 /* CRC of `n` bytes continued from `crc` (0 to start). */
 API uint32_t crc32c(uint32_t crc, const void *p, size_t n);

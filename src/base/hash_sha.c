@@ -1,7 +1,11 @@
 /* SHA-256 (FIPS 180-4) by the SHA instructions of x86 processors, else by
  * OpenSSL. The two shapes of the Merkle tree have lengths known beforehand, so
  * their padding is laid out directly: one block for a leaf, two for an inner
- * node. */
+ * node.
+ *
+ * One message is bound by the latency of its rounds, each of which waits for the
+ * one before. Two independent messages side by side fill the gaps, so the forms
+ * for many leaves or nodes take them in pairs. */
 #include "base/hash.h"
 #include "base/codec.h"
 
@@ -45,22 +49,30 @@ SHA_NI static struct state start(void)
                           _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19)};
 }
 
-SHA_NI static void compress(struct state *s, const uint8_t *p)
+#define load128(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+
+/* Words 4g .. 4g+3 of the message schedule; w holds the last sixteen. */
+SHA_NI static inline __m128i schedule(__m128i w[4], int g, const uint8_t *p)
 {
     const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    __m128i *now = &w[g % 4];
+    if (g < 4) {
+        *now = _mm_shuffle_epi8(load128(p + 16 * g), swap);
+    } else {
+        __m128i last = w[(g + 3) % 4];
+        __m128i x = _mm_sha256msg1_epu32(*now, w[(g + 1) % 4]);
+        x = _mm_add_epi32(x, _mm_alignr_epi8(last, w[(g + 2) % 4], 4));
+        *now = _mm_sha256msg2_epu32(x, last);
+    }
+    return _mm_add_epi32(*now, load128(round_key + 4 * g));
+}
+
+SHA_NI static void compress(struct state *s, const uint8_t *p)
+{
     __m128i abef = s->abef, cdgh = s->cdgh, w[4];
 #pragma GCC unroll 16
     for (int g = 0; g < 16; g++) { /* four rounds each */
-        __m128i *now = &w[g % 4];
-        if (g < 4) {
-            *now = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * g)), swap);
-        } else {
-            __m128i last = w[(g + 3) % 4];
-            __m128i x = _mm_sha256msg1_epu32(*now, w[(g + 1) % 4]);
-            x = _mm_add_epi32(x, _mm_alignr_epi8(last, w[(g + 2) % 4], 4));
-            *now = _mm_sha256msg2_epu32(x, last);
-        }
-        __m128i k = _mm_add_epi32(*now, _mm_loadu_si128((const __m128i *)(const void *)(round_key + 4 * g)));
+        __m128i k = schedule(w, g, p);
         cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
         abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
     }
@@ -68,13 +80,31 @@ SHA_NI static void compress(struct state *s, const uint8_t *p)
     s->cdgh = _mm_add_epi32(s->cdgh, cdgh);
 }
 
+/* Two messages, one block each. */
+SHA_NI static void compress_two(struct state s[2], const uint8_t *p, const uint8_t *q)
+{
+    __m128i abef = s[0].abef, cdgh = s[0].cdgh, w[4];
+    __m128i abef2 = s[1].abef, cdgh2 = s[1].cdgh, w2[4];
+#pragma GCC unroll 16
+    for (int g = 0; g < 16; g++) {
+        __m128i k = schedule(w, g, p), k2 = schedule(w2, g, q);
+        cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+        cdgh2 = _mm_sha256rnds2_epu32(cdgh2, abef2, k2);
+        abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
+        abef2 = _mm_sha256rnds2_epu32(abef2, cdgh2, _mm_shuffle_epi32(k2, 0x0e));
+    }
+    s[0].abef = _mm_add_epi32(s[0].abef, abef);
+    s[0].cdgh = _mm_add_epi32(s[0].cdgh, cdgh);
+    s[1].abef = _mm_add_epi32(s[1].abef, abef2);
+    s[1].cdgh = _mm_add_epi32(s[1].cdgh, cdgh2);
+}
+
 SHA_NI static void finish(uint8_t out[HASH_BYTES], const struct state *s)
 {
-    uint32_t a[4], c[4]; /* F E B A and H G D C */
-    _mm_storeu_si128((__m128i *)(void *)a, s->abef);
-    _mm_storeu_si128((__m128i *)(void *)c, s->cdgh);
-    const uint32_t word[8] = {a[3], a[2], c[3], c[2], a[1], a[0], c[1], c[0]};
-    for (int i = 0; i < 8; i++) put_be32(out + 4 * i, word[i]);
+    const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
+    __m128i abef = _mm_shuffle_epi32(s->abef, 0x1b), ghcd = _mm_shuffle_epi32(s->cdgh, 0xb1); /* lowest word first from here */
+    _mm_storeu_si128((__m128i *)(void *)out, _mm_shuffle_epi8(_mm_blend_epi16(abef, ghcd, 0xf0), swap));
+    _mm_storeu_si128((__m128i *)(void *)(out + 16), _mm_shuffle_epi8(_mm_alignr_epi8(ghcd, abef, 8), swap));
 }
 
 SHA_NI static void ni_sha256(uint8_t out[HASH_BYTES], const uint8_t *p, size_t n)
@@ -91,28 +121,60 @@ SHA_NI static void ni_sha256(uint8_t out[HASH_BYTES], const uint8_t *p, size_t n
     finish(out, &s);
 }
 
-SHA_NI static void ni_leaf(uint8_t out[HASH_BYTES], const uint8_t entry[HASH_BYTES])
+static void lay_leaf(uint8_t block[BLOCK_BYTES], const uint8_t *entry)
 {
-    uint8_t block[BLOCK_BYTES] = {0};
-    struct state s = start();
+    memset(block, 0, BLOCK_BYTES);
     memcpy(block + 1, entry, HASH_BYTES);
     block[33] = 0x80;
     put_be64(block + BLOCK_BYTES - 8, 33 * 8);
-    compress(&s, block);
-    finish(out, &s);
 }
 
-SHA_NI static void ni_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], const uint8_t r[HASH_BYTES])
+static void lay_inner(uint8_t block[2 * BLOCK_BYTES], const uint8_t *l, const uint8_t *r)
 {
-    uint8_t block[2 * BLOCK_BYTES] = {1};
-    struct state s = start();
+    memset(block + BLOCK_BYTES, 0, BLOCK_BYTES);
+    block[0] = 1;
     memcpy(block + 1, l, HASH_BYTES);
     memcpy(block + 1 + HASH_BYTES, r, HASH_BYTES);
     block[65] = 0x80;
     put_be64(block + 2 * BLOCK_BYTES - 8, 65 * 8);
+}
+
+SHA_NI static void ni_leaf(uint8_t out[HASH_BYTES], const uint8_t entry[HASH_BYTES])
+{
+    uint8_t block[BLOCK_BYTES];
+    struct state s = start();
+    lay_leaf(block, entry);
+    compress(&s, block);
+    finish(out, &s);
+}
+
+SHA_NI static void ni_two_leaves(uint8_t (*out)[HASH_BYTES], const uint8_t (*entry)[HASH_BYTES])
+{
+    uint8_t block[2][BLOCK_BYTES];
+    struct state s[2] = {start(), start()};
+    for (int i = 0; i < 2; i++) lay_leaf(block[i], entry[i]);
+    compress_two(s, block[0], block[1]);
+    for (int i = 0; i < 2; i++) finish(out[i], &s[i]);
+}
+
+SHA_NI static void ni_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], const uint8_t r[HASH_BYTES])
+{
+    uint8_t block[2 * BLOCK_BYTES];
+    struct state s = start();
+    lay_inner(block, l, r);
     compress(&s, block);
     compress(&s, block + BLOCK_BYTES);
     finish(out, &s);
+}
+
+SHA_NI static void ni_two_inner(uint8_t (*out)[HASH_BYTES], const uint8_t (*below)[HASH_BYTES])
+{
+    uint8_t block[2][2 * BLOCK_BYTES];
+    struct state s[2] = {start(), start()};
+    for (int i = 0; i < 2; i++) lay_inner(block[i], below[2 * i], below[2 * i + 1]);
+    compress_two(s, block[0], block[1]);
+    compress_two(s, block[0] + BLOCK_BYTES, block[1] + BLOCK_BYTES);
+    for (int i = 0; i < 2; i++) finish(out[i], &s[i]);
 }
 
 /* clang 14's __builtin_cpu_supports has no name for the SHA instructions, so
@@ -128,6 +190,8 @@ __attribute__((constructor)) static void choose(void)
 #define ni_sha256(out, p, n) ((void)0)
 #define ni_leaf(out, entry) ((void)0)
 #define ni_inner(out, l, r) ((void)0)
+#define ni_two_leaves(out, entry) ((void)0)
+#define ni_two_inner(out, below) ((void)0)
 #endif
 
 void sha256(uint8_t out[HASH_BYTES], const void *p, size_t n)
@@ -159,4 +223,18 @@ void sha256_inner(uint8_t out[HASH_BYTES], const uint8_t l[HASH_BYTES], const ui
         memcpy(m + 1 + HASH_BYTES, r, HASH_BYTES);
         openssl_sha256(out, m, sizeof m);
     }
+}
+
+void sha256_leaves(uint8_t (*out)[HASH_BYTES], const uint8_t (*entry)[HASH_BYTES], size_t n)
+{
+    size_t i = 0;
+    for (; has_sha_ni && i + 2 <= n; i += 2) ni_two_leaves(out + i, entry + i);
+    for (; i < n; i++) sha256_leaf(out[i], entry[i]);
+}
+
+void sha256_row(uint8_t (*out)[HASH_BYTES], const uint8_t (*below)[HASH_BYTES], size_t n)
+{
+    size_t i = 0;
+    for (; has_sha_ni && i + 2 <= n; i += 2) ni_two_inner(out + i, below + 2 * i);
+    for (; i < n; i++) sha256_inner(out[i], below[2 * i], below[2 * i + 1]);
 }

@@ -1,6 +1,6 @@
 /* The tree's store: files of hashes, the appender, opening and syncing.
  *
- * An append costs one leaf hash and, over time, one inner hash: `peak` holds the roots of the whole subtrees that the bits of the size
+ * An append costs one leaf hash and one inner hash (row by row over a batch, two at a time): `peak` holds the roots of the whole subtrees that the bits of the size
  * stand for (a binary counter), and a carry merges two of them. Whenever a carry reaches a height of 8, 16, … the new root is also the
  * next hash of t1, t2, …. So the peaks are the tree's right edge, and everything left of it can be verified against them from tiles.
  *
@@ -100,6 +100,12 @@ static int level_flush(struct tree *t, unsigned level)
     return E_OK;
 }
 
+/* Takes the roots of whole tiles. */
+struct tile_sink {
+    int (*put)(void *ctx, unsigned level, const uint8_t *hash);
+    void *ctx;
+};
+
 static int level_put(struct tree *t, unsigned level, const uint8_t hash[HASH_BYTES])
 {
     struct tree_level *l = &t->level[level];
@@ -118,26 +124,31 @@ static int level_put(struct tree *t, unsigned level, const uint8_t hash[HASH_BYT
     return E_OK;
 }
 
-/* Adds one leaf to a binary counter of peaks and hands each whole tile's root to `put`. Returns the height the carry reached, or an error. */
-static int carry(uint8_t peak[64][HASH_BYTES], uint64_t size, const uint8_t entry[HASH_BYTES], int (*put)(void *ctx, unsigned level, const uint8_t *hash), void *ctx)
+/* Adds up to a tile of leaves to a binary counter of peaks, row by row, since the hashes of a row are independent and cheaper together. Hands
+ * the roots of whole tiles to `put`, in order for each level. Returns the height reached, or an error. */
+static int carry(uint8_t peak[64][HASH_BYTES], uint64_t size, const uint8_t (*entry)[HASH_BYTES], size_t n, const struct tile_sink *sink)
 {
-    uint8_t h[HASH_BYTES];
-    unsigned height = 0;
-    sha256_leaf(h, entry);
-    for (; size >> height & 1; height++) {
-        if (height && height % TREE_TILE_BITS == 0) {
-            int r = put(ctx, height / TREE_TILE_BITS, h);
+    uint8_t room[TREE_TILE + 1][HASH_BYTES], (*row)[HASH_BYTES] = room + 1; /* one before: the peak that the first one joins */
+    int height = 0;
+    ASSERT(n > 0 && n <= TREE_TILE);
+    sha256_leaves(row, entry, n);
+    for (;; height++) {
+        ASSERT(height < 64);
+        for (size_t i = 0; i < n && height && height % TREE_TILE_BITS == 0; i++) {
+            int r = sink->put(sink->ctx, (unsigned)height / TREE_TILE_BITS, row[i]);
             if (r) return r;
         }
-        sha256_inner(h, peak[height], h);
+        bool joins = size & 1;
+        uint8_t last[HASH_BYTES];
+        memcpy(last, row[n - 1], HASH_BYTES);
+        if (joins) memcpy(row[-1], peak[height], HASH_BYTES);
+        if ((size + n) & 1) memcpy(peak[height], last, HASH_BYTES);
+        size_t pairs = (n + joins) / 2;
+        if (pairs == 0) return height;
+        sha256_row(row, (const uint8_t(*)[HASH_BYTES])(row - joins), pairs);
+        n = pairs;
+        size /= 2;
     }
-    ASSERT(height < 64);
-    if (height && height % TREE_TILE_BITS == 0) {
-        int r = put(ctx, height / TREE_TILE_BITS, h);
-        if (r) return r;
-    }
-    memcpy(peak[height], h, HASH_BYTES);
-    return (int)height;
 }
 
 static int put_tile_root(void *ctx, unsigned level, const uint8_t *hash) { return level_put(ctx, level, hash); }
@@ -161,18 +172,18 @@ int tree_append(struct tree *t, const uint8_t (*entries)[HASH_BYTES], size_t n)
 {
     ASSERT(!t->read_only);
     ASSERT(entries || n == 0);
+    const struct tile_sink sink = {put_tile_root, t};
     int r = E_OK;
-    unsigned top = 0;
     mutex_lock(&t->writer);
     int failed = atomic_load(&t->failed);
-    for (size_t i = 0; i < n && !failed; i++) {
-        r = level_put(t, 0, entries[i]);
-        if (r == E_OK) r = carry(t->work_peak, t->work_size, entries[i], put_tile_root, t);
-        if (r < 0) break; /* sticky from here: the half-added entry is never published */
-        if ((unsigned)r > top) top = (unsigned)r;
-        tree_recent_note(t, t->work_size, entries[i]);
-        t->work_size++;
-        if (i % TREE_TILE == TREE_TILE - 1 || i + 1 == n) publish(t, top), top = 0;
+    for (size_t i = 0, m; i < n && !failed; i += m) {
+        m = n - i < TREE_TILE ? n - i : TREE_TILE;
+        for (size_t k = 0; k < m && r == E_OK; k++) r = level_put(t, 0, entries[i + k]);
+        if (r == E_OK) r = carry(t->work_peak, t->work_size, entries + i, m, &sink);
+        if (r < 0) break; /* sticky from here: what was half added is never published */
+        for (size_t k = 0; k < m; k++, t->work_size++) tree_recent_note(t, t->work_size, entries[i + k]);
+        publish(t, (unsigned)r);
+        r = E_OK;
     }
     if (r < 0) failed = fail(t, r, "append");
     mutex_unlock(&t->writer);
@@ -266,13 +277,17 @@ static int keep_tile_root(void *ctx, unsigned level, const uint8_t *hash)
 static int rebuild(struct tree *t, uint64_t size, const uint8_t root[HASH_BYTES])
 {
     struct buf kept[TREE_LEVELS] = {0};
+    const struct tile_sink sink = {keep_tile_root, kept};
     uint8_t(*chunk)[HASH_BYTES] = mem_alloc(TREE_CHUNK * HASH_BYTES);
     uint8_t got[HASH_BYTES];
     int r = E_OK;
     for (uint64_t at = 0; at < size && r >= 0;) {
         size_t n = size - at < TREE_CHUNK ? (size_t)(size - at) : TREE_CHUNK;
         r = os_read_full(t->os, t->level[0].file, at * HASH_BYTES, chunk, n * HASH_BYTES);
-        for (size_t i = 0; i < n && r >= 0; i++, at++) r = carry(t->work_peak, at, chunk[i], keep_tile_root, kept);
+        for (size_t i = 0, m; i < n && r >= 0; i += m, at += m) {
+            m = n - i < TREE_TILE ? n - i : TREE_TILE;
+            r = carry(t->work_peak, at, (const uint8_t(*)[HASH_BYTES])chunk + i, m, &sink);
+        }
     }
     if (r >= 0) {
         root_of_peaks(t->work_peak, size, got);

@@ -28,6 +28,7 @@
 #define H_HEADER_BYTES 64
 #define H_RECORD_BYTES 12
 #define H_READ_RECORDS 256 /* at once; a search expects four */
+#define BUCKET_SMALL 32      /* records that are sorted by insertion */
 #define DIGITS_MIN 8
 #define DIGITS_MAX 64
 
@@ -351,51 +352,104 @@ static int record_cmp(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-static void encode(const struct tree *t, uint64_t block, const uint8_t root[HASH_BYTES], const struct record *rec, struct buf *out)
+/* Hashes are even: a bucket of the fan has four records. More than a few come only from gaps in the log or from damage. */
+static void sort_bucket(struct record *r, size_t n)
+{
+    if (n > BUCKET_SMALL) {
+        qsort(r, n, sizeof *r, record_cmp);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct record x = r[i];
+        size_t k = i;
+        for (; k > 0 && x.prefix < r[k - 1].prefix; k--) r[k] = r[k - 1];
+        r[k] = x;
+    }
+}
+
+/* Counting by the fan's bits is most of the sorting, and the counts are the fan. `end` has a zero for each bucket and one before. */
+static void sort_block(const struct shape *s, const uint64_t *prefix, uint32_t *end, struct record *out)
+{
+    unsigned shift = 64 - s->fan_bits;
+    uint64_t buckets = 1ull << s->fan_bits;
+    for (uint64_t i = 0; i < s->entries; i++) end[(prefix[i] >> shift) + 1]++;
+    for (uint64_t b = 1, at = 0; b <= buckets; b++) {
+        uint32_t n = end[b];
+        end[b] = (uint32_t)at; /* where the bucket begins; below it moves to where it ends */
+        at += n;
+    }
+    for (uint64_t i = 0; i < s->entries; i++) out[end[(prefix[i] >> shift) + 1]++] = (struct record){prefix[i], (uint32_t)i};
+    ASSERT(end[buckets] == s->entries && end[0] == 0);
+    for (uint64_t b = 0; b < buckets; b++) sort_bucket(out + end[b], end[b + 1] - end[b]);
+}
+
+static void encode(const struct tree *t, uint64_t block, const uint8_t root[HASH_BYTES], const uint64_t *prefix, struct buf *out)
 {
     struct shape s = shape_of(t->block_bits);
+    struct record *rec = mem_alloc(s.entries * sizeof *rec);
+    uint32_t *end = mem_zalloc(((1ull << s.fan_bits) + 1) * sizeof *end);
     uint8_t *p = buf_reserve(out, s.bytes);
-    memset(p, 0, s.bytes);
+    sort_block(&s, prefix, end, rec);
+    memset(p, 0, s.fan_at);
     memcpy(p, H_MAGIC, 8);
     put_u16(p + 8, H_VERSION);
     put_u16(p + 10, (uint16_t)t->block_bits);
     put_u64(p + 16, block);
     memcpy(p + 32, root, HASH_BYTES);
-    uint64_t bucket = 0;
+    for (uint64_t b = 0; b <= 1ull << s.fan_bits; b++) put_u32(p + s.fan_at + 4 * b, end[b]);
     for (uint64_t i = 0; i < s.entries; i++) {
         uint64_t key = rec[i].prefix >> (64 - s.filter_bits);
         p[H_HEADER_BYTES + key / 8] |= (uint8_t)(1u << key % 8);
-        while (bucket <= rec[i].prefix >> (64 - s.fan_bits)) put_u32(p + s.fan_at + 4 * bucket++, (uint32_t)i);
         put_u64(p + s.records_at + i * H_RECORD_BYTES, rec[i].prefix);
         put_u32(p + s.records_at + i * H_RECORD_BYTES + 8, rec[i].place);
     }
-    while (bucket <= 1ull << s.fan_bits) put_u32(p + s.fan_at + 4 * bucket++, (uint32_t)s.entries);
     put_u32(p + 12, crc32c(0, p, s.bytes));
     out->n = s.bytes;
+    mem_free(end);
+    mem_free(rec);
+}
+
+/* The block's hashes as the appender had them in its hands, if they are still in memory: those need no verification. Else NULL. */
+static struct tree_recent *noted_block(struct tree *t, uint64_t block)
+{
+    struct tree_recent *r = recent_get(t, block);
+    ASSERT(!r || r->block == block);
+    if (!r || recent_from(t, r) == 0) return r;
+    recent_release(r);
+    return NULL;
+}
+
+/* From verified tiles. */
+static int read_prefixes(struct tree_view *v, uint64_t block, uint64_t *out)
+{
+    uint64_t n = 1ull << v->t->block_bits, first = block << v->t->block_bits;
+    int r = E_OK;
+    for (uint64_t i = 0; i < n && r == E_OK; i += TREE_TILE) {
+        const struct tree_tile *tile;
+        r = tree_view_tile(v, 0, (first + i) / TREE_TILE, &tile);
+        for (uint64_t k = 0; k < TREE_TILE && r == E_OK; k++) out[i + k] = tree_prefix(tile->entry[k]);
+    }
+    return r;
 }
 
 static int build(struct tree *t, uint64_t block)
 {
-    uint64_t n = 1ull << t->block_bits, first = block << t->block_bits;
     struct tree_view v = {.t = t, .fresh = true}; /* leaves the cache to those who ask */
-    struct record *rec = mem_alloc(n * sizeof *rec);
+    struct tree_recent *noted = noted_block(t, block);
+    uint64_t *read = noted ? NULL : mem_alloc(sizeof *read << t->block_bits);
     struct buf out = {0};
     uint8_t root[HASH_BYTES];
     char name[32];
     int r = tree_view_node(&v, t->block_bits, block, root);
-    for (uint64_t i = 0; i < n && r == E_OK; i += TREE_TILE) {
-        const struct tree_tile *tile;
-        r = tree_view_tile(&v, 0, (first + i) / TREE_TILE, &tile);
-        for (uint64_t k = 0; k < TREE_TILE && r == E_OK; k++) rec[i + k] = (struct record){tree_prefix(tile->entry[k]), (uint32_t)(i + k)};
-    }
+    if (r == E_OK && !noted) r = read_prefixes(&v, block, read);
     if (r == E_OK) {
-        qsort(rec, n, sizeof *rec, record_cmp);
-        encode(t, block, root, rec, &out);
+        encode(t, block, root, noted ? noted->prefix : read, &out);
         snprintf(name, sizeof name, "h%08llu", (unsigned long long)block);
         r = os_replace_file(t->os, t->dir, name, buf_slice(&out));
     }
     tree_view_fini(&v);
-    mem_free(rec);
+    recent_release(noted);
+    mem_free(read);
     buf_fini(&out);
     return r;
 }

@@ -59,13 +59,11 @@ void tree_view_fini(struct tree_view *v)
 
 static void tile_grow_nodes(struct tree_tile *tile)
 {
-    for (unsigned i = 0; i < tile->n; i++) {
-        if (tile->level == 0) sha256_leaf(tile->node[i], tile->entry[i]);
-        else memcpy(tile->node[i], tile->entry[i], HASH_BYTES);
-    }
+    if (tile->level == 0) sha256_leaves(tile->node, (const uint8_t(*)[HASH_BYTES])tile->entry, tile->n);
+    else memcpy(tile->node, tile->entry, tile->n * (size_t)HASH_BYTES);
     for (unsigned row = 1; row <= TREE_TILE_BITS; row++) {
         uint8_t(*below)[HASH_BYTES] = tile->node + tree_row(row - 1), (*here)[HASH_BYTES] = tile->node + tree_row(row);
-        for (unsigned i = 0; i < tile->n >> row; i++) sha256_inner(here[i], below[2 * i], below[2 * i + 1]);
+        sha256_row(here, (const uint8_t(*)[HASH_BYTES])below, tile->n >> row);
     }
 }
 

@@ -59,12 +59,32 @@ static void leaf_and_inner(void **state)
     }
 }
 
+/* Many at once give what one by one gives, also in place and into a place one hash further. */
+static void rows(void **state)
+{
+    for (size_t n = 0; n < 9; n++) {
+        uint8_t in[2 * 9][HASH_BYTES], want[9][HASH_BYTES], room[2 * 9 + 1][HASH_BYTES];
+        memcpy(in, bytes + rand() % 3000, sizeof in);
+        for (size_t i = 0; i < n; i++) sha256_leaf(want[i], in[i]);
+        memcpy(room, in, sizeof in);
+        sha256_leaves(room, (const uint8_t(*)[HASH_BYTES])room, n);
+        assert_memory_equal(room, want, n * HASH_BYTES);
+        for (size_t i = 0; i < n; i++) sha256_inner(want[i], in[2 * i], in[2 * i + 1]);
+        for (size_t shift = 0; shift < 2; shift++) {
+            memcpy(room, in, sizeof in);
+            sha256_row(room + shift, (const uint8_t(*)[HASH_BYTES])room, n);
+            assert_memory_equal(room[shift], want, n * HASH_BYTES);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_value),
         cmocka_unit_test(all_short_and_random_lengths),
         cmocka_unit_test(leaf_and_inner),
+        cmocka_unit_test(rows),
     };
     srand(3);
     for (int i = 0; i < MOST; i++) bytes[i] = (uint8_t)(rand() >> 5);
