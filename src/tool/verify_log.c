@@ -29,6 +29,7 @@ struct walk {
     uint64_t commit_base;            /* seq of position 0 of the record before's commit */
     bool more;                       /* the record before says that its commit goes on */
     bool skipping;                   /* behind damage: records up to the next commit's begin are half a commit */
+    bool cut;                        /* the log ends at a write that a power cut took, and that was said */
     uint64_t done_bytes, all_bytes;
 };
 
@@ -157,6 +158,7 @@ static bool step_over(struct walk *w, uint64_t *at, const char *why)
     uint64_t seq = next.seq;
     if (w->last && w->expected > store_floor(w->s) && record_is_hole(&w->f, *at, w->limit)) {
         report_note(w->r, here(w, *at, w->expected), "a write that was never made durable is missing here; a power cut does that. A start cuts the log here, seq %llu and later ones go", (unsigned long long)seq);
+        w->cut = true;
         return false;
     }
     uint64_t from = w->commit_first ? w->commit_first : w->expected;
@@ -232,7 +234,7 @@ static void walk_listed(struct walk *w)
 static void check_tail(struct walk *w, uint64_t end, const char *why)
 {
     bool empty = file_is_zero(&w->f, end, w->limit);
-    if (w->commit_first || !empty)
+    if (!w->cut && (w->commit_first || !empty))
         report_note(w->r, here(w, w->whole_end, 0), "torn tail behind seq %llu: %s. A start cuts it", (unsigned long long)w->whole,
                     w->commit_first ? "a commit that was not written to its end" : why ? why : "bytes that are no record");
 }
