@@ -63,13 +63,15 @@ proc resp_ask {s words} {
     return [resp_read $s]
 }
 
-# Many commands in one write, then all replies.
-proc resp_pipeline {s commands} {
-    foreach words $commands {puts -nonewline $s [resp_pack $words]}
+# Sends packed commands; of their replies only the errors are looked at. An ECHO marks the end.
+proc resp_skim {s text} {
+    puts -nonewline $s $text[resp_pack {ECHO end-of-many}]
     flush $s
-    set out {}
-    foreach words $commands {lappend out [resp_read $s]}
-    return $out
+    set errors {}
+    while {[set line [resp_line $s]] ne "end-of-many"} {
+        if {[string index $line 0] eq "-"} {lappend errors $line}
+    }
+    return $errors
 }
 
 # What the contract says that RESP2 sends in place of a RESP3 reply.

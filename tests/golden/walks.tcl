@@ -64,34 +64,46 @@ proc links_under_writes {} {
     return "[llength $got] links, [expr {$got eq $want ? "the pinned ones in order" : "NOT THE PINNED ONES"}]"
 }
 
-# depth and seq of every row, and whether they ascend.
+# The bytes of a long reply, in a file: over a connection of its own, at the speed of a copy.
+proc reply_to_file {words} {
+    set s [resp_connect $::server(port) $::version]
+    resp_send $s $words
+    resp_send $s QUIT
+    set path $::server(dir)/reply
+    set f [open $path wb]
+    fcopy $s $f
+    close $f
+    close $s
+    return $path
+}
+
+# How many rows, whether depth and seq ascend and each seq comes once, and where it ends.
 proc trace_shape {args} {
-    set r [ask {*}$args]
-    if {[lindex $r 0] eq "-"} {return [lindex $r 1]}
-    set last {-1 -1}
-    set order "in order"
-    array set seen {}
-    foreach row [lindex $r 1] {
-        set at [list [resp_field $row depth] [resp_field $row seq]]
-        if {[lindex $at 0] < [lindex $last 0] || ([lindex $at 0] == [lindex $last 0] && [lindex $at 1] <= [lindex $last 1])} {set order "OUT OF ORDER"}
-        if {[info exists seen([lindex $at 1])]} {set order "TWICE"}
-        set seen([lindex $at 1]) 1
-        set last $at
-    }
-    return "[llength [lindex $r 1]] rows, $order, the last at depth [lindex $last 0] seq [lindex $last 1]"
+    return [exec awk {
+        { sub(/\r$/, "") }
+        NR == 1 && /^-/ { print; exit }
+        was == "depth" { depth = substr($0, 2) + 0 }
+        was == "seq" {
+            seq = substr($0, 2) + 0
+            rows++
+            if (rows > 1 && (depth < last_depth || (depth == last_depth && seq <= last_seq))) order = "OUT OF ORDER"
+            if (seq in seen) order = "TWICE"
+            seen[seq] = 1; last_depth = depth; last_seq = seq
+        }
+        { was = $0 }
+        END { if (rows) print rows " rows, " (order ? order : "in order") ", the last at depth " last_depth " seq " last_seq }
+    } [reply_to_file $args]]
 }
 
 # Another client is answered while a long trace goes on; one that goes away meanwhile does no harm.
 proc trace_beside_others {args} {
-    set other [resp_connect $::server(port) $::version]
-    resp_send [link] $args
+    set slow [resp_connect $::server(port) $::version]
+    resp_send $slow $args
     set begin [clock microseconds]
-    resp_ask $other PING
+    ask PING
     set us [expr {[clock microseconds] - $begin}]
-    set rows [llength [lindex [resp_read [link]] 1]]
-    resp_send $other $args
-    close $other
-    return "$rows rows, PING [expr {$us < 500000 ? "in time" : "LATE: $us us"}], [lindex [ask PING] 1]"
+    close $slow
+    return "PING [expr {$us < 500000 ? "in time" : "LATE: $us us"}], then [lindex [ask PING] 1]"
 }
 
 # Rows of an array of maps: the named fields only.
