@@ -277,10 +277,8 @@ void loop_run(struct loop *l)
     ev_run(l->ev, 0);
 }
 
-void loop_free(struct loop **lp)
+void loop_end_clients(struct loop *l)
 {
-    struct loop *l = *lp;
-    if (!l) return;
     read_mail(l);
     while (l->clients) {
         struct client *c = l->clients;
@@ -289,6 +287,13 @@ void loop_free(struct loop **lp)
         l->dead = NULL;
         client_free(c);
     }
+}
+
+void loop_free(struct loop **lp)
+{
+    struct loop *l = *lp;
+    if (!l) return;
+    loop_end_clients(l);
     ev_loop_destroy(l->ev);
     for (unsigned i = 0; i < l->n_spare; i++) buf_fini(&l->spare[i]);
     resp_fini(&l->spare_parser);

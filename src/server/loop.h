@@ -63,7 +63,8 @@ struct loop {
 };
 
 struct loop *loop_new(struct server *s, unsigned id);
-void loop_free(struct loop **l);
+void loop_end_clients(struct loop *l);                  /* after loop_run, while the store is still open */
+void loop_free(struct loop **l);                        /* after the store's threads, which wake loops, have ended */
 void loop_run(struct loop *l);                          /* until loop_stop */
 void loop_stop(struct loop *l);                         /* on its own thread */
 void loop_wake(struct loop *l);                         /* any thread */

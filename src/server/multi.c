@@ -160,7 +160,7 @@ static bool changed(struct call *c, const struct transaction *t)
     for (size_t i = 0; t && i < t->n_watched; i++) {
         const struct watch *w = &t->watched[i];
         uint64_t stamp = 0;
-        if (w->failed || ks_watch(&c->ks, w->db, w->key, &stamp) < 0 || stamp != w->stamp) return true;
+        if (w->failed || ks_watch(&c->ks, w->db, w->key, &stamp) < 0 || ks_watch_changed(w->stamp, stamp)) return true;
     }
     return false;
 }

@@ -156,6 +156,9 @@ static int open_store(struct server *s)
         .os = s->os,
         .dir = s->os ? "/varve" : (const char *)dir.p,
         .durability = (enum engine_durability)config_num(&s->config, CFG_APPENDFSYNC),
+        .segment_bytes = (size_t)config_num(&s->config, CFG_SEGMENT_BYTES),
+        .ring_bytes = (size_t)config_num(&s->config, CFG_RING_BYTES),
+        .index_buffer_bytes = (size_t)config_num(&s->config, CFG_INDEX_BUFFER_BYTES),
         .checkpoint_bytes = (uint64_t)config_num(&s->config, CFG_CHECKPOINT_BYTES),
         .salvage = config_num(&s->config, CFG_SALVAGE) != 0,
         .progress = on_progress,
@@ -307,11 +310,10 @@ int server_run(struct server *s)
 
 void server_close(struct server *s)
 {
-    if (s->n_loops) log_line(LOG_WARNING, "User requested shutdown...");
+    if (atomic_load(&s->stopping)) log_line(LOG_WARNING, "User requested shutdown...");
     listen_close(&s->listeners);
-    if (s->engine) engine_on_mark(s->engine, NULL, NULL);
-    for (unsigned i = 0; i < s->n_loops; i++) loop_free(&s->loops[i]);
-    s->n_loops = 0;
+    for (unsigned i = 0; i < s->n_loops; i++)
+        if (s->loops[i]) loop_end_clients(s->loops[i]);
     background_finish(s);
     if (s->ks) ks_close(&s->ks);
     if (s->engine) {
@@ -321,6 +323,8 @@ void server_close(struct server *s)
         else
             log_line(LOG_NOTICE, "The store is on disk and closed");
     }
+    for (unsigned i = 0; i < s->n_loops; i++) loop_free(&s->loops[i]);
+    s->n_loops = 0;
     if (s->os) os_free(&s->os);
     struct command_table *t = atomic_load(&s->commands);
     command_table_free(&t);
