@@ -41,7 +41,7 @@ all: $(O)/varve-server $(O)/varve $(O)/libvarve.a $(O)/modules/string.so
 $(O)/%.o: %.c | $(O)/deps-ok
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -fPIC -DVARVE_STAMP='"$(STAMP)"' -MMD -MP -c $< -o $@ && echo "  cc $<"
--include $(patsubst %.o,%.d,$(BASE) $(ENGINE) $(KEYSPACE) $(SERVER) $(MODULES) $(TOOL) $(DEMO) $(call obj,$(wildcard tests/support/*.c)))
+-include $(patsubst %.o,%.d,$(O)/src/server/main.o $(BASE) $(ENGINE) $(KEYSPACE) $(SERVER) $(MODULES) $(TOOL) $(DEMO) $(call obj,$(wildcard tests/support/*.c)))
 
 define archive
 	@rm -f $@ && ar rcs $@ $^ && echo "  ar $@"
