@@ -289,6 +289,43 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
 
 /* ---- open: the parts ---- */
 
+/* Seqs behind the log's end that were handed out before: filler takes their place, so that nothing is ever numbered twice. */
+static int fill_lost_end(struct engine *e, uint64_t upto)
+{
+    struct node n = {.op = NODE_FILLER, .ts_ms = e->own->manifest.newest_ms};
+    struct buf rec = {0};
+    int rc = E_OK;
+    size_t bytes = node_size(&n);
+    for (uint64_t seq = seglog_last_seq(e->log) + 1; rc == E_OK && seq <= upto; seq++) {
+        n.seq = seq;
+        buf_clear(&rec);
+        uint8_t *p = buf_reserve(&rec, record_size(bytes));
+        node_encode(&n, p + RECORD_HEADER_BYTES);
+        uint32_t word = record_seal(p, bytes, false);
+        memcpy(p, &word, sizeof(word));
+        rc = seglog_append(e->log, slice_of(p, record_size(bytes)), seq, 1);
+    }
+    buf_fini(&rec);
+    return rc;
+}
+
+/* The log must reach what manifest or sync mark (`marked`) know to have been durable. */
+static int check_end(struct engine *e, uint64_t marked, struct engine_report *rep)
+{
+    struct engine_own *own = e->own;
+    uint64_t last = seglog_last_seq(e->log), floor = own->manifest.floor > marked ? own->manifest.floor : marked;
+    if (last >= floor) return E_OK;
+    char where[128];
+    snprintf(where, sizeof(where), "the log ends at seq %llu, but was on disk up to %llu", (unsigned long long)last,
+             (unsigned long long)floor);
+    if (!own->opt.salvage) return refuse(rep, E_CORRUPT, where);
+    if (rep->lost_from == 0) rep->lost_from = last + 1;
+    rep->lost_to = floor;
+    snprintf(rep->where, sizeof(rep->where), "%s", where);
+    log_line(LOG_WARNING, "Repair: %s.", where);
+    return own->opt.read_only ? E_OK : fill_lost_end(e, floor);
+}
+
 static int open_log(struct engine *e, struct engine_report *rep)
 {
     struct engine_own *own = e->own;
@@ -314,44 +351,7 @@ static int open_log(struct engine *e, struct engine_report *rep)
     rep->lost_to = found.lost_to;
     if (rc == E_OK && m->horizon == UINT64_MAX) own->manifest.horizon = seglog_last_seq(e->log);
     snprintf(rep->where, sizeof(rep->where), "%s", found.where);
-    return rc < 0 ? refuse(rep, rc, "the log") : E_OK;
-}
-
-/* Seqs behind the log's end that were handed out before: filler takes their place, so that nothing is ever numbered twice. */
-static int fill_lost_end(struct engine *e, uint64_t upto)
-{
-    struct node n = {.op = NODE_FILLER, .ts_ms = e->own->manifest.newest_ms};
-    struct buf rec = {0};
-    int rc = E_OK;
-    size_t bytes = node_size(&n);
-    for (uint64_t seq = seglog_last_seq(e->log) + 1; rc == E_OK && seq <= upto; seq++) {
-        n.seq = seq;
-        buf_clear(&rec);
-        uint8_t *p = buf_reserve(&rec, record_size(bytes));
-        node_encode(&n, p + RECORD_HEADER_BYTES);
-        uint32_t word = record_seal(p, bytes, false);
-        memcpy(p, &word, sizeof(word));
-        rc = seglog_append(e->log, slice_of(p, record_size(bytes)), seq, 1);
-    }
-    buf_fini(&rec);
-    return rc;
-}
-
-/* The log must reach what the manifest knows to have been durable. */
-static int check_end(struct engine *e, struct engine_report *rep)
-{
-    struct engine_own *own = e->own;
-    uint64_t last = seglog_last_seq(e->log), floor = own->manifest.floor;
-    if (last >= floor) return E_OK;
-    char where[128];
-    snprintf(where, sizeof(where), "the log ends at seq %llu, but was on disk up to %llu", (unsigned long long)last,
-             (unsigned long long)floor);
-    if (!own->opt.salvage) return refuse(rep, E_CORRUPT, where);
-    if (rep->lost_from == 0) rep->lost_from = last + 1;
-    rep->lost_to = floor;
-    snprintf(rep->where, sizeof(rep->where), "%s", where);
-    log_line(LOG_WARNING, "Repair: %s.", where);
-    return own->opt.read_only ? E_OK : fill_lost_end(e, floor);
+    return rc < 0 ? refuse(rep, rc, "the log") : check_end(e, found.durable, rep);
 }
 
 static int open_tree(struct engine *e, struct engine_report *rep)
@@ -454,7 +454,6 @@ static int open_all(struct engine *e, struct engine_report *rep)
     own->created_ms = own->manifest.created_ms;
     append_raise_clock(e, own->manifest.newest_ms);
     rc = open_log(e, rep);
-    if (rc == E_OK) rc = check_end(e, rep);
     if (rc == E_OK) rc = open_tree(e, rep);
     if (rc == E_OK) rc = ring_open(own->opt.ring_bytes, seglog_last_seq(e->log) + 1, sync_sink, e, &e->ring);
     if (rc == E_OK) rc = open_folded(e, rep, lost || rep->lost_from != 0);

@@ -36,6 +36,7 @@ struct seg_id {             /* one installed segment, as the manifest lists it *
 
 struct seglog_report {      /* what open found; for the start-up log and `varve repair` */
     uint64_t torn_bytes;    /* cut from the tail */
+    uint64_t durable;       /* the sync mark: the log was on disk up to this seq */
     uint64_t sidecars_rebuilt;
     uint64_t lost_from, lost_to;  /* first damaged seq range, 0 = none */
     char where[256];        /* "segment …, offset …: why" of the first damage */

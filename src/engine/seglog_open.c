@@ -570,6 +570,7 @@ int seglog_open(const struct seglog_options *o, struct seglog **out, struct segl
     if (rc == E_OK) rc = os_list(l->os, l->dir, note_file, &op);
     if (rc == E_NOTFOUND && o->read_only) rc = E_OK;
     if (rc == E_OK) rc = syncmark_open(l->os, l->dir, l->store_id, o->read_only, &l->mark, &op.mark);
+    rep->durable = op.mark;
     if (rc == E_OK) rc = make_chain(&op);
     if (rc == E_OK) rc = open_chain(&op);
     if (rc == E_OK) rc = finish(&op);

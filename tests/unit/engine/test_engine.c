@@ -252,19 +252,36 @@ static void damaged_segment(void **state)
     world_stop(&w);
 }
 
+/* Killed behind a checkpoint: what was durable then is known from the sync mark only. */
+static void kill_synced(struct world *w)
+{
+    os_sim_advance(w->os, 1000000);
+    assert_int_equal(engine_sync(w->e, 0), E_OK);
+    os_sim_set(w->os, &(struct os_sim_faults){.crash_at = os_sim_events(w->os) + 1, .process_only = true, .seed = 1});
+    (void)!engine_close(&w->e);
+    os_sim_reboot(w->os);
+}
+
 /* The end of the log vanished although it was on disk once. */
-static void shortened_log(void **state)
+static void shortened_log_after(bool killed)
 {
     struct world w;
     start_on_sim(&w);
-    for (unsigned i = 0; i < 50; i++) world_put(&w, i % 7, "v");
-    assert_int_equal(engine_close(&w.e), E_OK);
+    for (unsigned i = 0; i < 50; i++) {
+        world_put(&w, i % 7, "v");
+        if (killed && i == 5) assert_int_equal(engine_checkpoint(w.e), E_OK);
+    }
+    if (killed)
+        kill_synced(&w);
+    else
+        assert_int_equal(engine_close(&w.e), E_OK);
     struct first_of f;
     struct os_file *file = NULL;
     first_file(w.os, "/db/log", ".seg", &f);
     assert_int_equal(os_open(w.os, f.path, OS_WRITE, &file), E_OK);
     assert_int_equal(os_truncate(w.os, file, 1000), E_OK);
     os_close(w.os, &file);
+    expect_refusal(&w);
     expect_refusal(&w);
     w.o.salvage = true;
     world_open(&w);
@@ -280,6 +297,12 @@ static void shortened_log(void **state)
     assert_int_equal(r.seq, 51); /* 50 is not given out again */
     w.o.salvage = false;
     world_stop(&w);
+}
+
+static void shortened_log(void **state)
+{
+    shortened_log_after(false);
+    shortened_log_after(true);
 }
 
 static void figures(void **state)
