@@ -81,8 +81,11 @@ API int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) MU
 API void ks_prefetch(struct ks_ctx *c, const slice *keys, size_t n);
 struct ks_usage { uint64_t idle_ms; uint8_t freq; size_t bytes; bool loaded; };
 API int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out) MUST_CHECK; /* OBJECT IDLETIME/FREQ, MEMORY USAGE */
-/* Newest seq of the key's state as WATCH must remember it: changes whenever the key is written, deleted, flushed, swapped away or expires. */
+/* The key's state as WATCH must remember it. */
 API int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp) MUST_CHECK;
+/* Was the key written, deleted, flushed, swapped away or ended by time between two stamps? A key that was already past its expiry at the first, or one
+ * that is absent in both databases of a swap, did not change. */
+API bool ks_watch_changed(uint64_t then, uint64_t now);
 
 /* ---- reading the past ---- */
 /* The value at a point; *mem owns the bytes. Expiry is judged by the time of the point (the newest commit at or before it). Adds E_PRUNED (then out->seq = oldest readable

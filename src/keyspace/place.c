@@ -48,7 +48,8 @@ int place_head(struct ks_ctx *c, struct line *l, slice key, struct place *out)
     unsigned marks = 0;
     if (live && v.expire_ms != 0) marks |= ENTRY_EXPIRES;
     if (live && (v.flags & NODE_ENC_RAW)) marks |= ENTRY_RAW;
-    if (v.op == NODE_EXPIRE) marks |= ENTRY_TIMED_OUT;
+    bool due = v.expire_ms != 0 && v.expire_ms <= c->now_ms;
+    if (v.op == NODE_EXPIRE || (!live && v.op != NODE_DELETE && due)) marks |= ENTRY_TIMED_OUT;
     struct entry *e = entry_new(key, marks, 0, 0);
     e->head = v.seq;
     entry_set_ver(e, v.ver);

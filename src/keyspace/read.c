@@ -80,18 +80,29 @@ int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out)
 
 /* Live: odd, by the head. Absent: even, by the head, so that making and deleting again shows; 0 for what never was or timed out, so that
  * databases may change places under a key that is in neither. */
+/* A stamp packs lineage (16 bits), the head's seq (47 bits, 0 for what time has ended) and whether the key is live. */
+#define STAMP_SEQ_BITS 47
+
 int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp)
 {
     ASSERT(db < c->ks->databases);
     struct place p;
-    *stamp = 0;
+    uint16_t lineage = c->ks->map[db];
+    *stamp = (uint64_t)lineage << (STAMP_SEQ_BITS + 1);
     if (key.n > NODE_KEY_MAX) return E_OK;
-    int err = place_head(c, ks_line(c->ks, c->ks->map[db]), key, &p);
+    int err = place_head(c, ks_line(c->ks, lineage), key, &p);
     if (err != E_OK || p.e == NULL) return err;
     if (entry_live(p.e) && place_due(c, p.e)) return E_OK;
     if (p.e->marks & ENTRY_TIMED_OUT) return E_OK;
-    *stamp = p.e->head * 2 + entry_live(p.e);
+    ASSERT(p.e->head >> STAMP_SEQ_BITS == 0);
+    *stamp |= p.e->head << 1 | entry_live(p.e);
     return E_OK;
+}
+
+bool ks_watch_changed(uint64_t then, uint64_t now)
+{
+    if (then >> (STAMP_SEQ_BITS + 1) != now >> (STAMP_SEQ_BITS + 1)) return (then | now) & 1;
+    return then != now;
 }
 
 struct db_view ks_db(struct ks_ctx *c, uint16_t db)
