@@ -15,7 +15,7 @@
 #define CAUSE_BYTES (8 + HASH_BYTES)
 #define TAKEN_FLAGS (NODE_CREATED | NODE_RETYPED | NODE_ENC_RAW)
 #define KNOWN_FLAGS (NODE_ENC_RAW * 2 - 1)
-#define TS_MAX ((1ull << 48) - 1)
+#define TS_MAX      ((1ull << 48) - 1)
 
 /* Which optional fields the caller has filled in. */
 static unsigned field_flags(const struct node *n)
@@ -32,7 +32,10 @@ static unsigned field_flags(const struct node *n)
     return f;
 }
 
-static size_t text_size(slice s) { return varint_len(s.n) + s.n; }
+static size_t text_size(slice s)
+{
+    return varint_len(s.n) + s.n;
+}
 
 size_t node_size(const struct node *n)
 {
@@ -59,7 +62,10 @@ static uint8_t *put_bytes(uint8_t *p, const void *from, size_t n)
     return p + n;
 }
 
-static uint8_t *put_text(uint8_t *p, slice s) { return put_bytes(put_varint(p, s.n), s.p, s.n); }
+static uint8_t *put_text(uint8_t *p, slice s)
+{
+    return put_bytes(put_varint(p, s.n), s.p, s.n);
+}
 
 static uint8_t *put_fields(const struct node *n, unsigned f, uint8_t *p)
 {
@@ -212,9 +218,15 @@ void node_cause(const struct node *n, uint32_t i, struct node_ref *out)
     memcpy(out->hash, at + 8, HASH_BYTES);
 }
 
-bool node_is_base(const struct node *n) { return n->op == NODE_PUT || n->op == NODE_DELETE || n->op == NODE_EXPIRE; }
+bool node_is_base(const struct node *n)
+{
+    return n->op == NODE_PUT || n->op == NODE_DELETE || n->op == NODE_EXPIRE;
+}
 
-bool node_is_live(const struct node *n) { return n->op == NODE_PUT || n->op == NODE_EFFECT || n->op == NODE_META; }
+bool node_is_live(const struct node *n)
+{
+    return n->op == NODE_PUT || n->op == NODE_EFFECT || n->op == NODE_META;
+}
 
 const char *node_op_name(unsigned op)
 {

@@ -38,15 +38,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define UNIT 4u
-#define UNIT_BITS 40
-#define UNIT_MASK ((1ull << UNIT_BITS) - 1)
-#define SEQ_MASK ((1ull << (64 - UNIT_BITS)) - 1)
-#define CHUNK_BYTES_MAX (4u << 20)
-#define OVERSIZE_SEQS (4u * RING_COMMIT_NODES_MAX)
+#define UNIT                4u
+#define UNIT_BITS           40
+#define UNIT_MASK           ((1ull << UNIT_BITS) - 1)
+#define SEQ_MASK            ((1ull << (64 - UNIT_BITS)) - 1)
+#define CHUNK_BYTES_MAX     (4u << 20)
+#define OVERSIZE_SEQS       (4u * RING_COMMIT_NODES_MAX)
 #define OVERSIZE_SLOT_BYTES 32
-#define OVERSIZE_WORD 0x7fffffffu /* no node is that long */
-#define CACHE_LINE 64
+#define OVERSIZE_WORD       0x7fffffffu /* no node is that long */
+#define CACHE_LINE          64
 
 _Static_assert(RING_BYTES_MAX / RECORD_BYTES_MIN + RING_WRITERS_MAX * RING_DIRECT_NODES_MAX + OVERSIZE_SEQS < SEQ_MASK,
                "24 bits must tell all seqs in flight apart");
@@ -61,16 +61,16 @@ struct oversize {
 };
 
 struct ring {
-    uint8_t *base;           /* `size` bytes, mapped twice in a row */
+    uint8_t *base; /* `size` bytes, mapped twice in a row */
     size_t size;
     ring_sink sink;
     void *ctx;
-    int failure;             /* atomic; set once */
-    uint64_t tail __attribute__((aligned(CACHE_LINE)));         /* atomic: W */
+    int failure;                                                 /* atomic; set once */
+    uint64_t tail __attribute__((aligned(CACHE_LINE)));          /* atomic: W */
     uint64_t drained_units __attribute__((aligned(CACHE_LINE))); /* atomic; written under the drain lock */
-    uint64_t drained_next;   /* atomic: first seq not yet drained; written under the drain lock */
-    uint64_t epoch __attribute__((aligned(CACHE_LINE)));        /* atomic */
-    uint32_t waiters;        /* atomic */
+    uint64_t drained_next;                               /* atomic: first seq not yet drained; written under the drain lock */
+    uint64_t epoch __attribute__((aligned(CACHE_LINE))); /* atomic */
+    uint32_t waiters;                                    /* atomic */
     struct mutex wait_lock;
     struct cond wait;
     struct mutex drain;
@@ -80,20 +80,29 @@ struct ring {
     struct ring_stats stats; /* atomics */
 };
 
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define LOAD_SC(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define LOAD(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LOAD_SC(p)  __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define COUNT(p, n) ((void)__atomic_fetch_add((p), (n), __ATOMIC_RELAXED))
 
-static uint64_t tail_step(size_t bytes, uint32_t count) { return ((uint64_t)count << UNIT_BITS) + bytes / UNIT; }
+static uint64_t tail_step(size_t bytes, uint32_t count)
+{
+    return ((uint64_t)count << UNIT_BITS) + bytes / UNIT;
+}
 
-static uint8_t *place(const struct ring *r, uint64_t units) { return r->base + ((units * UNIT) & (r->size - 1)); }
+static uint8_t *place(const struct ring *r, uint64_t units)
+{
+    return r->base + ((units * UNIT) & (r->size - 1));
+}
 
 static uint32_t load_word(const struct ring *r, uint64_t units)
 {
     return __atomic_load_n((const uint32_t *)(const void *)place(r, units), __ATOMIC_ACQUIRE);
 }
 
-static void store_word(uint8_t *at, uint32_t word) { __atomic_store_n((uint32_t *)(void *)at, word, __ATOMIC_RELEASE); }
+static void store_word(uint8_t *at, uint32_t word)
+{
+    __atomic_store_n((uint32_t *)(void *)at, word, __ATOMIC_RELEASE);
+}
 
 /* Splits W given cursors that are not past it. */
 static void unpack(uint64_t w, uint64_t cursor_units, uint64_t cursor_seq, uint64_t *units, uint64_t *seq)
@@ -112,7 +121,8 @@ static uint8_t *map_twice(size_t size)
     if (ftruncate(fd, (off_t)size) == 0) base = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bool ok = base != MAP_FAILED;
     for (int i = 0; ok && i < 2; i++)
-        ok = mmap(base + (size_t)i * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) != MAP_FAILED;
+        ok = mmap(base + (size_t)i * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) !=
+             MAP_FAILED;
     if (!ok && base != MAP_FAILED) munmap(base, 2 * size);
     close(fd);
     return ok ? base : NULL;
@@ -202,7 +212,10 @@ void ring_fail(struct ring *r, int code)
     if (__atomic_compare_exchange_n(&r->failure, &none, code, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) announce(r);
 }
 
-int ring_failure(const struct ring *r) { return __atomic_load_n(&r->failure, __ATOMIC_RELAXED); }
+int ring_failure(const struct ring *r)
+{
+    return __atomic_load_n(&r->failure, __ATOMIC_RELAXED);
+}
 
 static void advance(struct ring *r, uint64_t units, uint32_t count)
 {
@@ -505,9 +518,15 @@ uint64_t ring_reserved_end(const struct ring *r)
     return units * UNIT;
 }
 
-uint64_t ring_drained_seq(const struct ring *r) { return LOAD(&r->drained_next) - 1; }
+uint64_t ring_drained_seq(const struct ring *r)
+{
+    return LOAD(&r->drained_next) - 1;
+}
 
-uint64_t ring_drained_end(const struct ring *r) { return LOAD(&r->drained_units) * UNIT; }
+uint64_t ring_drained_end(const struct ring *r)
+{
+    return LOAD(&r->drained_units) * UNIT;
+}
 
 void ring_get_stats(const struct ring *r, struct ring_stats *out)
 {

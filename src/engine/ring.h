@@ -35,12 +35,12 @@
 #include "base/slice.h"
 #include "engine/node.h"
 
-#define RING_BYTES_MIN (1u << 16)
-#define RING_BYTES_MAX (1u << 27)
-#define RING_BYTES_DEFAULT (16u << 20)
+#define RING_BYTES_MIN        (1u << 16)
+#define RING_BYTES_MAX        (1u << 27)
+#define RING_BYTES_DEFAULT    (16u << 20)
 #define RING_COMMIT_NODES_MAX (1u << 20)
 #define RING_DIRECT_NODES_MAX 4096 /* a commit of more nodes takes the oversize path */
-#define RING_WRITERS_MAX 1024      /* threads in ring_reserve at once: keeps the seqs in flight under 2^24 (ring.c) */
+#define RING_WRITERS_MAX      1024 /* threads in ring_reserve at once: keeps the seqs in flight under 2^24 (ring.c) */
 
 struct ring;
 
@@ -49,9 +49,9 @@ struct ring;
 typedef int (*ring_sink)(void *ctx, slice bytes, uint64_t first_seq, uint32_t count);
 
 struct ring_slot {
-    uint8_t *at;        /* where the records go: n contiguous record_size() spaces */
+    uint8_t *at; /* where the records go: n contiguous record_size() spaces */
     uint64_t first_seq;
-    uint64_t end;       /* end address */
+    uint64_t end; /* end address */
     uint32_t count;
     size_t bytes;
 };
@@ -71,14 +71,16 @@ void ring_abandon(struct ring *r, const struct ring_slot *s);
 /* Drains until the cursor is at or past `end` (0 = whatever is published now). Waits for writers that
  * have reserved below `end` and not yet published. The sticky code when failed. */
 int ring_drain(struct ring *r, uint64_t end) MUST_CHECK;
-int ring_failure(const struct ring *r);       /* 0 or the sticky code; one relaxed load */
-void ring_fail(struct ring *r, int code);     /* a failed sync makes the log sticky too */
+int ring_failure(const struct ring *r);           /* 0 or the sticky code; one relaxed load */
+void ring_fail(struct ring *r, int code);         /* a failed sync makes the log sticky too */
 uint64_t ring_reserved_seq(const struct ring *r); /* newest seq handed out */
 uint64_t ring_reserved_end(const struct ring *r);
 uint64_t ring_drained_seq(const struct ring *r);
 uint64_t ring_drained_end(const struct ring *r);
 /* Counters since open; each is exact, the five together are not one instant. */
-struct ring_stats { uint64_t parks, drains, bytes, oversize, fillers; };
+struct ring_stats {
+    uint64_t parks, drains, bytes, oversize, fillers;
+};
 void ring_get_stats(const struct ring *r, struct ring_stats *out);
 
 #endif

@@ -20,8 +20,10 @@ static size_t search(const struct seglog *l, uint64_t seq)
     size_t lo = 0, hi = l->n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (l->list[mid]->id.first_seq <= seq) lo = mid + 1;
-        else hi = mid;
+        if (l->list[mid]->id.first_seq <= seq)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo ? lo - 1 : l->n;
 }
@@ -77,7 +79,10 @@ void seglog_push(struct seglog *l, struct segment *s)
     mutex_unlock(&l->list_lock);
 }
 
-uint64_t seglog_last_seq(const struct seglog *l) { return __atomic_load_n(&l->last_seq, __ATOMIC_ACQUIRE); }
+uint64_t seglog_last_seq(const struct seglog *l)
+{
+    return __atomic_load_n(&l->last_seq, __ATOMIC_ACQUIRE);
+}
 
 static int fail(struct seglog *l, int code)
 {
@@ -86,7 +91,10 @@ static int fail(struct seglog *l, int code)
     return code;
 }
 
-static bool failed(const struct seglog *l) { return __atomic_load_n(&l->failure, __ATOMIC_ACQUIRE) != 0; }
+static bool failed(const struct seglog *l)
+{
+    return __atomic_load_n(&l->failure, __ATOMIC_ACQUIRE) != 0;
+}
 
 /* ---- the tail ---- */
 
@@ -98,8 +106,10 @@ static int make_file(struct seglog *l, const char *name, struct os_file **out)
     if (rc == E_OK) rc = os_extend(l->os, f, l->segment_bytes < SEGLOG_EXTEND_BYTES ? l->segment_bytes : SEGLOG_EXTEND_BYTES);
     if (rc == E_OK) rc = os_sync(l->os, f);
     buf_fini(&path);
-    if (rc) os_close(l->os, &f);
-    else *out = f;
+    if (rc)
+        os_close(l->os, &f);
+    else
+        *out = f;
     return rc;
 }
 
@@ -158,10 +168,13 @@ int seglog_append(struct seglog *l, slice records, uint64_t first_seq, uint32_t 
         rc = roll(l);
         tail = l->tail;
     }
-    if (rc == E_OK && !segment_fits(tail, count, records.n)) rc = err_note(E_TOOBIG, "a commit of %zu bytes does not fit in a segment", records.n);
+    if (rc == E_OK && !segment_fits(tail, count, records.n))
+        rc = err_note(E_TOOBIG, "a commit of %zu bytes does not fit in a segment", records.n);
     if (rc == E_OK) rc = segment_append(tail, records, count);
-    if (rc == E_OK) __atomic_store_n(&l->last_seq, first_seq + count - 1, __ATOMIC_RELEASE);
-    else if (rc != E_STICKY) fail(l, rc);
+    if (rc == E_OK)
+        __atomic_store_n(&l->last_seq, first_seq + count - 1, __ATOMIC_RELEASE);
+    else if (rc != E_STICKY)
+        fail(l, rc);
     mutex_unlock(&l->append_lock);
     return rc;
 }
@@ -274,8 +287,10 @@ int seglog_roll(struct seglog *l)
     ASSERT(!l->read_only);
     mutex_lock(&l->background_lock);
     mutex_lock(&l->append_lock);
-    if (failed(l)) rc = E_STICKY;
-    else if (segment_count(l->tail) > 0) rc = roll(l);
+    if (failed(l))
+        rc = E_STICKY;
+    else if (segment_count(l->tail) > 0)
+        rc = roll(l);
     if (rc < 0 && rc != E_STICKY) fail(l, rc);
     mutex_unlock(&l->append_lock);
     while (rc == E_OK) rc = seal_full(l);
@@ -327,7 +342,9 @@ size_t seglog_segments(struct seglog *l, struct seg_info *out, size_t max)
     for (size_t i = 0; i < n && i < max; i++) {
         const struct segment *s = l->list[i];
         out[i] = (struct seg_info){.id = s->id, .nodes = segment_count(s), .bytes = segment_end(s), .sealed = s->side != NULL};
-        out[i].last_seq = i + 1 < n ? l->list[i + 1]->id.first_seq - 1 : s->side ? sidecar_about(s->side)->last_seq : s->id.first_seq + out[i].nodes - 1;
+        out[i].last_seq = i + 1 < n ? l->list[i + 1]->id.first_seq - 1
+                          : s->side ? sidecar_about(s->side)->last_seq
+                                    : s->id.first_seq + out[i].nodes - 1;
     }
     mutex_unlock(&l->list_lock);
     return n;

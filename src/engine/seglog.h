@@ -14,6 +14,9 @@
  * when nothing valid follows the damage; cut at the last whole commit. Damage elsewhere: open fails with
  * E_CORRUPT and the report names segment, offset and seq range; salvage mode keeps what is readable and lists the rest.
  *
+ * `synced` keeps a lower bound of what was durable (syncmark.h): the tail's end is cut only behind it. After a failed append or sync the log
+ * takes nothing more (E_STICKY) until it is opened anew; reads go on. Seqs that salvage could not bring back read as E_CORRUPT.
+ *
  * The list of live segments is owned by the manifest (engine.c): seglog_open is told which
  * compacted segments replace which; unknown older generations are removed as leftovers. */
 #ifndef VARVE_ENGINE_SEGLOG_H
@@ -22,24 +25,24 @@
 #include "base/os.h"
 #include "engine/node.h"
 
-#define SEGMENT_BYTES_MIN (64u << 10)
-#define SEGMENT_BYTES_MAX (1u << 30)
+#define SEGMENT_BYTES_MIN     (64u << 10)
+#define SEGMENT_BYTES_MAX     (1u << 30)
 #define SEGMENT_BYTES_DEFAULT (128u << 20)
 
 struct seglog;
 
-struct seg_id {             /* one installed segment, as the manifest lists it */
-    uint64_t first_seq;     /* seqs [first_seq, next segment's first_seq) belong here */
+struct seg_id {         /* one installed segment, as the manifest lists it */
+    uint64_t first_seq; /* seqs [first_seq, next segment's first_seq) belong here */
     uint32_t generation;
-    bool compacted;         /* sparse: some seqs of the range are gone */
+    bool compacted; /* sparse: some seqs of the range are gone */
 };
 
-struct seglog_report {      /* what open found; for the start-up log and `varve repair` */
-    uint64_t torn_bytes;    /* cut from the tail */
-    uint64_t durable;       /* the sync mark: the log was on disk up to this seq */
+struct seglog_report {   /* what open found; for the start-up log and `varve repair` */
+    uint64_t torn_bytes; /* cut from the tail */
+    uint64_t durable;    /* the sync mark: the log was on disk up to this seq */
     uint64_t sidecars_rebuilt;
-    uint64_t lost_from, lost_to;  /* first damaged seq range, 0 = none */
-    char where[256];        /* "segment …, offset …: why" of the first damage */
+    uint64_t lost_from, lost_to; /* first damaged seq range, 0 = none */
+    char where[256];             /* "segment …, offset …: why" of the first damage */
 };
 
 struct seglog_options {
@@ -48,10 +51,10 @@ struct seglog_options {
     size_t segment_bytes;
     const struct seg_id *installed; /* the manifest's list, ascending; NULL with n=0 for a fresh store */
     size_t n_installed;
-    uint64_t first_unlisted_seq;    /* segments from here on are found in the directory (written after the manifest) */
-    const uint8_t *store_id;        /* 16 bytes; segments of another store are refused */
+    uint64_t first_unlisted_seq; /* segments from here on are found in the directory (written after the manifest) */
+    const uint8_t *store_id;     /* 16 bytes; segments of another store are refused */
     bool salvage;
-    bool read_only;                 /* a tool looking at a stopped store: repair nothing */
+    bool read_only; /* a tool looking at a stopped store: repair nothing */
     void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *progress_ctx;
 };
@@ -86,9 +89,9 @@ void seglog_cursor_close(struct seglog_cursor **c);
 /* ---- compaction's side ---- */
 struct seg_info {
     struct seg_id id;
-    uint64_t last_seq;    /* newest seq in it (present or not) */
-    uint64_t nodes;       /* records present */
-    uint64_t bytes;       /* file bytes used */
+    uint64_t last_seq; /* newest seq in it (present or not) */
+    uint64_t nodes;    /* records present */
+    uint64_t bytes;    /* file bytes used */
     bool sealed;
 };
 size_t seglog_segments(struct seglog *l, struct seg_info *out, size_t max); /* how many there are; fills up to max */

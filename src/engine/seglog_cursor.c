@@ -8,10 +8,10 @@
 
 struct seglog_cursor {
     struct seglog *l;
-    struct segment *s;     /* where it is; NULL: to be found */
+    struct segment *s; /* where it is; NULL: to be found */
     struct segscan scan;
-    uint64_t next;         /* seq wanted next, or the first one behind it */
-    uint64_t upto;         /* first seq of the segment behind s when s was found; UINT64_MAX: s was the tail */
+    uint64_t next; /* seq wanted next, or the first one behind it */
+    uint64_t upto; /* first seq of the segment behind s when s was found; UINT64_MAX: s was the tail */
 };
 
 int seglog_cursor_open(struct seglog *l, uint64_t from_seq, struct seglog_cursor **out)
@@ -67,7 +67,8 @@ static int broken(const struct seglog_cursor *c, const char *why)
 {
     char name[SEGMENT_NAME_BYTES];
     segment_name(name, c->s->id.first_seq, c->s->id.generation, "seg");
-    return err_note(E_CORRUPT, "segment %s, offset %llu, seq %llu: %s", name, (unsigned long long)c->scan.at, (unsigned long long)c->next, why);
+    return err_note(E_CORRUPT, "segment %s, offset %llu, seq %llu: %s", name, (unsigned long long)c->scan.at,
+                    (unsigned long long)c->next, why);
 }
 
 static int next_by_table(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more)

@@ -27,10 +27,10 @@ struct opening {
     const struct seglog_options *o;
     struct seglog *l;
     struct seglog_report *rep;
-    uint64_t mark;         /* durable at least up to here */
-    struct seg_id *chain;  /* ascending */
+    uint64_t mark;        /* durable at least up to here */
+    struct seg_id *chain; /* ascending */
     size_t n, cap;
-    struct seg_id *found;  /* every segment file in the directory */
+    struct seg_id *found; /* every segment file in the directory */
     size_t n_found, cap_found;
 };
 
@@ -39,16 +39,16 @@ struct reading {
     struct opening *op;
     const struct seg_id *id;
     struct segscan scan;
-    uint64_t upto;          /* first seq of the next segment; UINT64_MAX: this is the last */
+    uint64_t upto;               /* first seq of the next segment; UINT64_MAX: this is the last */
     struct sidecar_draft draft;  /* whole commits only */
     struct sidecar_draft commit; /* the one being read */
-    uint64_t commit_first;  /* its first seq; 0: between commits */
-    uint64_t expect;        /* next seq */
-    uint64_t whole;         /* next seq behind the last whole commit */
-    uint64_t end;           /* offset behind it */
-    uint64_t used;          /* end of the last non-zero word */
-    uint64_t records;       /* compacted: how many there must be */
-    bool skipping;          /* behind damage, before the next commit begins */
+    uint64_t commit_first;       /* its first seq; 0: between commits */
+    uint64_t expect;             /* next seq */
+    uint64_t whole;              /* next seq behind the last whole commit */
+    uint64_t end;                /* offset behind it */
+    uint64_t used;               /* end of the last non-zero word */
+    uint64_t records;            /* compacted: how many there must be */
+    bool skipping;               /* behind damage, before the next commit begins */
     bool lossy;
 };
 
@@ -203,8 +203,11 @@ static int check_header(struct opening *op, const struct seg_id *id, struct os_f
     int rc = os_read(op->l->os, f, 0, raw, sizeof raw, &got);
     if (rc == E_OK) rc = segment_header_decode(slice_of(raw, got), h);
     /* Another store's records have seqs of their own: not even salvage may mix them in. */
-    if (rc == E_OK && memcmp(h->store_id, op->l->store_id, 16) != 0) return damage(op, id, 0, "it belongs to another store", id->first_seq, id->first_seq);
-    if (rc == E_OK && (h->first_seq != id->first_seq || h->generation != id->generation || !(h->flags & SEGMENT_COMPACTED) != !id->compacted)) rc = E_CORRUPT;
+    if (rc == E_OK && memcmp(h->store_id, op->l->store_id, 16) != 0)
+        return damage(op, id, 0, "it belongs to another store", id->first_seq, id->first_seq);
+    if (rc == E_OK &&
+        (h->first_seq != id->first_seq || h->generation != id->generation || !(h->flags & SEGMENT_COMPACTED) != !id->compacted))
+        rc = E_CORRUPT;
     *ok = rc == E_OK;
     if (rc != E_CORRUPT) return rc;
     (void)damage(op, id, 0, "the header is damaged", id->first_seq, id->first_seq);
@@ -226,8 +229,10 @@ static int open_sidecar(struct opening *op, const struct seg_id *id, uint64_t up
     bool fits = i->first_seq == id->first_seq && i->generation == id->generation && memcmp(i->store_id, op->l->store_id, 16) == 0;
     fits = fits && (lossy ? i->segment_bytes <= size : i->segment_bytes == size && sparse == id->compacted);
     fits = fits && (upto == UINT64_MAX || i->last_seq == upto - 1);
-    if (!fits) sidecar_close(&s);
-    else *out = s;
+    if (!fits)
+        sidecar_close(&s);
+    else
+        *out = s;
     return fits ? E_OK : E_NOTFOUND;
 }
 
@@ -237,7 +242,8 @@ static int make_sidecar(struct reading *r, uint64_t size, struct sidecar **out)
     struct seglog *l = r->op->l;
     char name[SEGMENT_NAME_BYTES];
     struct buf path = {0};
-    struct sidecar_info info = {.first_seq = r->id->first_seq, .last_seq = r->upto - 1, .generation = r->id->generation, .segment_bytes = r->end};
+    struct sidecar_info info = {
+        .first_seq = r->id->first_seq, .last_seq = r->upto - 1, .generation = r->id->generation, .segment_bytes = r->end};
     memcpy(info.store_id, l->store_id, 16);
     if (r->upto == UINT64_MAX) info.last_seq = r->whole - 1;
     if (r->lossy) {
@@ -411,7 +417,8 @@ static int note_file(void *ctx, const char *name)
     struct opening *op = ctx;
     struct seg_id id = {0};
     bool sidecar;
-    if (segment_name_parse(name, &id.first_seq, &id.generation, &sidecar) && !sidecar) add_id(&op->found, &op->n_found, &op->cap_found, &id);
+    if (segment_name_parse(name, &id.first_seq, &id.generation, &sidecar) && !sidecar)
+        add_id(&op->found, &op->n_found, &op->cap_found, &id);
     return 0;
 }
 
@@ -433,8 +440,10 @@ static bool is_chained(const struct opening *op, const struct seg_id *id)
     size_t lo = 0, hi = op->n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (op->chain[mid].first_seq < id->first_seq) lo = mid + 1;
-        else hi = mid;
+        if (op->chain[mid].first_seq < id->first_seq)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < op->n && op->chain[lo].first_seq == id->first_seq && op->chain[lo].generation == id->generation;
 }
@@ -576,7 +585,9 @@ int seglog_open(const struct seglog_options *o, struct seglog **out, struct segl
     if (rc == E_OK) rc = finish(&op);
     mem_free(op.chain);
     mem_free(op.found);
-    if (rc) seglog_close(&l);
-    else *out = l;
+    if (rc)
+        seglog_close(&l);
+    else
+        *out = l;
     return rc;
 }

@@ -9,31 +9,31 @@
 #include "engine/segment.h"
 #include "engine/syncmark.h"
 
-#define SEGLOG_DIR "log"
+#define SEGLOG_DIR          "log"
 #define SEGLOG_EXTEND_BYTES (16u << 20) /* how far ahead the tail's file is made longer */
-#define SEGLOG_NEXT_NAME "next.tmp"     /* the tail after this one, made ahead */
-#define SEGLOG_TAIL_NAME "tail.tmp"     /* a tail made when none was ready */
+#define SEGLOG_NEXT_NAME    "next.tmp"  /* the tail after this one, made ahead */
+#define SEGLOG_TAIL_NAME    "tail.tmp"  /* a tail made when none was ready */
 
 struct seglog {
     struct os *os;
-    char *dir;               /* DIR/log, owned */
+    char *dir; /* DIR/log, owned */
     uint64_t segment_bytes;
     uint8_t store_id[16];
     bool read_only;
-    uint64_t last_seq;       /* atomic: stored with release behind the tail's count */
-    int failure;             /* atomic: an append or sync failed; nothing more is taken */
+    uint64_t last_seq; /* atomic: stored with release behind the tail's count */
+    int failure;       /* atomic: an append or sync failed; nothing more is taken */
     struct mutex background_lock, append_lock, sync_lock, list_lock;
-    struct os *scratch;      /* read-only: holds sidecars that had to be made; else NULL */
+    struct os *scratch; /* read-only: holds sidecars that had to be made; else NULL */
     /* under sync_lock */
     struct syncmark *mark;
     uint64_t durable;
     /* under list_lock */
-    struct segment **list;   /* ascending; the last is the tail */
+    struct segment **list; /* ascending; the last is the tail */
     size_t n, cap;
     /* changed under append_lock and list_lock, read under either */
-    struct segment *tail;    /* the list holds the reference; NULL when read-only */
+    struct segment *tail; /* the list holds the reference; NULL when read-only */
     /* under append_lock */
-    struct os_file *next;    /* SEGLOG_NEXT_NAME, or NULL */
+    struct os_file *next; /* SEGLOG_NEXT_NAME, or NULL */
 };
 
 /* The segment that seq belongs to, with a reference; *upto = first seq of the one behind it (UINT64_MAX: none). NULL when seq is before all. */

@@ -9,7 +9,7 @@
 #include "base/codec.h"
 #include "base/mem.h"
 
-#define OUT_BYTES (1u << 20)
+#define OUT_BYTES    (1u << 20)
 #define CANCEL_EVERY 256u
 
 struct rewrite {
@@ -17,10 +17,10 @@ struct rewrite {
     struct os_file *file;
     struct seg_id id;
     uint64_t last_seq;
-    uint64_t written;           /* file bytes */
-    struct buf out;             /* not yet written */
-    struct buf held;            /* the newest kept node, not yet in `out` */
-    uint64_t held_seq;          /* 0 = none */
+    uint64_t written;  /* file bytes */
+    struct buf out;    /* not yet written */
+    struct buf held;   /* the newest kept node, not yet in `out` */
+    uint64_t held_seq; /* 0 = none */
     struct sidecar_draft draft;
 };
 
@@ -38,7 +38,8 @@ static int put_held(struct rewrite *w, bool more)
     size_t size = record_size(w->held.n);
     uint64_t at = w->written + w->out.n;
     if (w->held_seq == 0) return E_OK;
-    if (at + size > ENTRY_OFFSET_MAX) return err_note(E_TOOBIG, "a compacted segment would be larger than a sidecar can describe");
+    if (at + size > ENTRY_OFFSET_MAX)
+        return err_note(E_TOOBIG, "a compacted segment would be larger than a sidecar can describe");
     uint8_t *p = buf_reserve(&w->out, size);
     memcpy(p + RECORD_HEADER_BYTES, w->held.p, w->held.n);
     put_u32(p, record_seal(p, w->held.n, more));
@@ -112,8 +113,15 @@ static int finish(struct rewrite *w)
 {
     char name[SEGMENT_NAME_BYTES];
     uint8_t head[SEGMENT_HEADER_BYTES];
-    struct segment_header h = {.first_seq = w->id.first_seq, .generation = w->id.generation, .flags = SEGMENT_COMPACTED, .records = (uint32_t)w->draft.count};
-    struct sidecar_info info = {.first_seq = w->id.first_seq, .last_seq = w->last_seq, .generation = w->id.generation, .segment_bytes = w->written, .flags = SIDECAR_SPARSE};
+    struct segment_header h = {.first_seq = w->id.first_seq,
+                               .generation = w->id.generation,
+                               .flags = SEGMENT_COMPACTED,
+                               .records = (uint32_t)w->draft.count};
+    struct sidecar_info info = {.first_seq = w->id.first_seq,
+                                .last_seq = w->last_seq,
+                                .generation = w->id.generation,
+                                .segment_bytes = w->written,
+                                .flags = SIDECAR_SPARSE};
     h.created_ms = os_wall_us(w->l->os) / 1000;
     memcpy(h.store_id, w->l->store_id, 16);
     memcpy(info.store_id, w->l->store_id, 16);
@@ -151,7 +159,8 @@ int seglog_rewrite(struct seglog *l, uint64_t first_seq, uint64_t last_seq, bool
     if (rc == E_OK) rc = finish(&w);
     os_close(l->os, &w.file);
     if (rc == E_OK) {
-        *out = (struct seg_rewrite){.id = w.id, .last_seq = last_seq, .nodes = w.draft.count, .bytes_before = before, .bytes_after = w.written};
+        *out = (struct seg_rewrite){
+            .id = w.id, .last_seq = last_seq, .nodes = w.draft.count, .bytes_before = before, .bytes_after = w.written};
     } else if (made) {
         remove_files(l, &w.id);
     }

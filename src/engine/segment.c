@@ -11,9 +11,9 @@
 
 #include <stdio.h>
 
-#define TABLE_CHUNK 4096u
+#define TABLE_CHUNK  4096u
 #define READ_AT_ONCE (64u << 10) /* longer than this, the length word is read first */
-#define MORE_BIT ENTRY_MORE
+#define MORE_BIT     ENTRY_MORE
 
 static const char magic[8] = {'V', 'A', 'R', 'V', 'E', 'S', 'E', 'G'};
 
@@ -48,16 +48,23 @@ int segment_header_decode(slice raw, struct segment_header *out)
     if (raw.n < SEGMENT_HEADER_BYTES || memcmp(p, magic, 8) != 0) return E_CORRUPT;
     if (get_u32(p + 60) != crc32c(0, p, 60)) return E_CORRUPT;
     if (get_u16(p + 8) != SEGMENT_VERSION || get_u16(p + 10) != SEGMENT_HEADER_BYTES) return E_VERSION;
-    struct segment_header h = {.flags = get_u32(p + 12), .first_seq = get_u64(p + 16), .generation = get_u64(p + 24), .created_ms = get_u64(p + 48), .records = get_u32(p + 56)};
+    struct segment_header h = {.flags = get_u32(p + 12),
+                               .first_seq = get_u64(p + 16),
+                               .generation = get_u64(p + 24),
+                               .created_ms = get_u64(p + 48),
+                               .records = get_u32(p + 56)};
     memcpy(h.store_id, p + 32, 16);
-    if ((h.flags & ~(uint32_t)SEGMENT_COMPACTED) || h.first_seq == 0 || h.generation > UINT32_MAX || (h.records && !(h.flags & SEGMENT_COMPACTED))) return E_CORRUPT;
+    if ((h.flags & ~(uint32_t)SEGMENT_COMPACTED) || h.first_seq == 0 || h.generation > UINT32_MAX ||
+        (h.records && !(h.flags & SEGMENT_COMPACTED)))
+        return E_CORRUPT;
     *out = h;
     return E_OK;
 }
 
 void segment_name(char out[SEGMENT_NAME_BYTES], uint64_t first_seq, uint64_t generation, const char *ext)
 {
-    int n = snprintf(out, SEGMENT_NAME_BYTES, "%016llx-%04llx.%s", (unsigned long long)first_seq, (unsigned long long)generation, ext);
+    int n = snprintf(out, SEGMENT_NAME_BYTES, "%016llx-%04llx.%s", (unsigned long long)first_seq, (unsigned long long)generation,
+                     ext);
     ASSERT(n > 0 && n < SEGMENT_NAME_BYTES);
 }
 
@@ -65,7 +72,8 @@ bool segment_name_parse(const char *name, uint64_t *first_seq, uint32_t *generat
 {
     unsigned long long first, gen;
     char again[SEGMENT_NAME_BYTES];
-    if (strlen(name) >= SEGMENT_NAME_BYTES || sscanf(name, "%16llx-%8llx.", &first, &gen) != 2 || gen > UINT32_MAX || first == 0) return false;
+    if (strlen(name) >= SEGMENT_NAME_BYTES || sscanf(name, "%16llx-%8llx.", &first, &gen) != 2 || gen > UINT32_MAX || first == 0)
+        return false;
     /* Only the one spelling that segment_name gives. */
     for (int i = 0; i < 2; i++) {
         segment_name(again, first, gen, i ? "idx" : "seg");
@@ -98,7 +106,10 @@ static struct segment *blank(struct os *os, const char *dir, const struct seg_id
     return s;
 }
 
-static uint32_t *entry(const struct segment *s, uint64_t i) { return &s->table->chunk[i / TABLE_CHUNK][i % TABLE_CHUNK]; }
+static uint32_t *entry(const struct segment *s, uint64_t i)
+{
+    return &s->table->chunk[i / TABLE_CHUNK][i % TABLE_CHUNK];
+}
 
 static void set_entry(struct segment *s, uint64_t i, uint64_t offset, bool more)
 {
@@ -158,7 +169,8 @@ struct segment *segment_ref(struct segment *s)
 
 static void remove_files(const struct segment *s)
 {
-    static const char *const ext[] = {"idx", "seg"}; /* a sidecar without segment is a leftover; the other way round it would be rebuilt */
+    static const char *const ext[] = {
+        "idx", "seg"}; /* a sidecar without segment is a leftover; the other way round it would be rebuilt */
     struct buf path = {0};
     for (int i = 0; i < 2; i++) {
         char name[SEGMENT_NAME_BYTES];
@@ -228,7 +240,10 @@ int segment_write_sidecar(struct segment *s, const uint8_t store_id[16])
     char name[SEGMENT_NAME_BYTES];
     uint64_t n = segment_count(s);
     ASSERT(s->table && !s->id.compacted);
-    struct sidecar_info info = {.first_seq = s->id.first_seq, .last_seq = s->id.first_seq + n - 1, .generation = s->id.generation, .segment_bytes = segment_end(s)};
+    struct sidecar_info info = {.first_seq = s->id.first_seq,
+                                .last_seq = s->id.first_seq + n - 1,
+                                .generation = s->id.generation,
+                                .segment_bytes = segment_end(s)};
     memcpy(info.store_id, store_id, 16);
     for (uint64_t i = 0; i < n; i++) {
         uint32_t e = __atomic_load_n(entry(s, i), __ATOMIC_RELAXED);
@@ -242,11 +257,20 @@ int segment_write_sidecar(struct segment *s, const uint8_t store_id[16])
 
 /* ---- look-up ---- */
 
-uint64_t segment_count(const struct segment *s) { return __atomic_load_n(&s->count, __ATOMIC_ACQUIRE); }
+uint64_t segment_count(const struct segment *s)
+{
+    return __atomic_load_n(&s->count, __ATOMIC_ACQUIRE);
+}
 
-uint64_t segment_end(const struct segment *s) { return __atomic_load_n(&s->end, __ATOMIC_ACQUIRE); }
+uint64_t segment_end(const struct segment *s)
+{
+    return __atomic_load_n(&s->end, __ATOMIC_ACQUIRE);
+}
 
-bool segment_is_lossy(const struct segment *s) { return s->side && (sidecar_about(s->side)->flags & SIDECAR_LOSSY); }
+bool segment_is_lossy(const struct segment *s)
+{
+    return s->side && (sidecar_about(s->side)->flags & SIDECAR_LOSSY);
+}
 
 static void table_place(const struct segment *s, uint64_t i, struct sidecar_place *out)
 {
@@ -285,7 +309,8 @@ static int damaged(const struct segment *s, const struct sidecar_place *at, cons
 {
     char name[SEGMENT_NAME_BYTES];
     segment_name(name, s->id.first_seq, s->id.generation, "seg");
-    return err_note(E_CORRUPT, "segment %s, offset %llu, seq %llu: %s", name, (unsigned long long)at->offset, (unsigned long long)at->seq, why);
+    return err_note(E_CORRUPT, "segment %s, offset %llu, seq %llu: %s", name, (unsigned long long)at->offset,
+                    (unsigned long long)at->seq, why);
 }
 
 int segment_read(const struct segment *s, const struct sidecar_place *at, struct buf *mem, slice *raw)

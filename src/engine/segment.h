@@ -12,10 +12,10 @@
 #include "engine/seglog.h"
 #include "engine/sidecar.h"
 
-#define SEGMENT_HEADER_BYTES 64
-#define SEGMENT_VERSION 1
+#define SEGMENT_HEADER_BYTES     64
+#define SEGMENT_VERSION          1
 #define SEGMENT_APPEND_NODES_MAX (1u << 20) /* in one append */
-#define SEGMENT_NAME_BYTES 64
+#define SEGMENT_NAME_BYTES       64
 
 enum segment_flags { SEGMENT_COMPACTED = 1 };
 
@@ -37,17 +37,17 @@ const char *segment_path(struct buf *out, const char *dir, const char *name);
 struct segment_table;
 
 struct segment {
-    uint32_t refs;          /* atomic */
-    bool doomed;            /* atomic: the last reference removes the files */
+    uint32_t refs; /* atomic */
+    bool doomed;   /* atomic: the last reference removes the files */
     struct os *os;
-    char *dir;              /* owned */
+    char *dir; /* owned */
     struct os_file *file;
     struct seg_id id;
-    struct sidecar *side;   /* sealed */
+    struct sidecar *side;        /* sealed */
     struct segment_table *table; /* open */
-    uint64_t count;         /* open: atomic, release by the appender; acquire by readers, who then see table and bytes */
-    uint64_t end;           /* file bytes in use; open: atomic, stored before count */
-    uint64_t extended;      /* open: atomic; file size reserved */
+    uint64_t count;              /* open: atomic, release by the appender; acquire by readers, who then see table and bytes */
+    uint64_t end;                /* file bytes in use; open: atomic, stored before count */
+    uint64_t extended;           /* open: atomic; file size reserved */
 };
 
 /* Takes over the file: an open segment with what is to be appended behind `end`. `bytes` is how large it may get. */
@@ -55,7 +55,8 @@ struct segment *segment_new(struct os *os, const char *dir, struct os_file **fil
 /* For a scan at open: records at [end, …) that are in the file already. */
 void segment_add(struct segment *s, uint64_t offset, size_t size, bool more);
 /* Takes over the sidecar and opens the file for reading. */
-int segment_sealed(struct os *os, const char *dir, const struct seg_id *id, struct sidecar **side, struct segment **out) MUST_CHECK;
+int segment_sealed(struct os *os, const char *dir, const struct seg_id *id, struct sidecar **side,
+                   struct segment **out) MUST_CHECK;
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment **s);
 

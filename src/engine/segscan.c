@@ -5,7 +5,7 @@
 
 #include "base/codec.h"
 
-#define SECTOR 512u
+#define SECTOR     512u
 #define PEEK_BYTES (RECORD_HEADER_BYTES + 16) /* up to and with the node's seq */
 
 void segscan_init(struct segscan *s, struct os *os, struct os_file *file, uint64_t at, uint64_t limit)
@@ -15,7 +15,10 @@ void segscan_init(struct segscan *s, struct os *os, struct os_file *file, uint64
     *s = (struct segscan){.os = os, .file = file, .at = at, .limit = limit};
 }
 
-void segscan_fini(struct segscan *s) { buf_fini(&s->buf); }
+void segscan_fini(struct segscan *s)
+{
+    buf_fini(&s->buf);
+}
 
 /* Makes [off, off + n) readable in the buffer; n is within the limit. */
 static int need(struct segscan *s, uint64_t off, size_t n, const uint8_t **p)
@@ -25,6 +28,8 @@ static int need(struct segscan *s, uint64_t off, size_t n, const uint8_t **p)
         size_t take = n > SEGSCAN_CHUNK_BYTES ? n : SEGSCAN_CHUNK_BYTES;
         if (take > s->limit - off) take = (size_t)(s->limit - off);
         buf_clear(&s->buf);
+        /* A cursor lives long: one huge record must not stay in memory with it. */
+        if (s->buf.cap > 4 * SEGSCAN_CHUNK_BYTES && take <= SEGSCAN_CHUNK_BYTES) buf_fini(&s->buf);
         int rc = os_read_full(s->os, s->file, off, buf_reserve(&s->buf, take), take);
         /* The limit is within the file: a short read is the reader's failure, not the end of the log. */
         if (rc) return rc == E_CORRUPT ? err_note(E_IO, "segment: short read at offset %llu", (unsigned long long)off) : rc;
@@ -61,7 +66,8 @@ static bool plausible(const uint8_t *p, uint64_t left, uint64_t min_seq, uint64_
 {
     size_t size = record_size(get_u32(p) & ~RECORD_MORE);
     const uint8_t *node = p + RECORD_HEADER_BYTES;
-    if (size < RECORD_BYTES_MIN || size > left || node[0] != NODE_VERSION || node[1] < NODE_PUT || node[1] > NODE_FILLER) return false;
+    if (size < RECORD_BYTES_MIN || size > left || node[0] != NODE_VERSION || node[1] < NODE_PUT || node[1] > NODE_FILLER)
+        return false;
     uint64_t seq = get_u64(node + 8);
     return seq >= min_seq && seq <= max_seq;
 }

@@ -22,9 +22,9 @@ void segscan_init(struct segscan *s, struct os *os, struct os_file *file, uint64
 void segscan_fini(struct segscan *s);
 
 struct segscan_record {
-    slice node;      /* valid until the next call */
+    slice node; /* valid until the next call */
     uint64_t seq, offset;
-    size_t size;     /* of the record */
+    size_t size; /* of the record */
     bool more;
 };
 /* The record at s->at, and steps over it. E_END: s->at == limit, or a zero word is there (s->at < limit). E_CORRUPT: what is there is no record;

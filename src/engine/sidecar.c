@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define FENCE_STEP 512u
+#define FENCE_STEP  512u
 #define CHECK_CHUNK (256u << 10)
 #define KNOWN_FLAGS (SIDECAR_SPARSE | SIDECAR_LOSSY)
 static const char magic[8] = {'V', 'A', 'R', 'V', 'E', 'I', 'D', 'X'};
@@ -54,7 +54,8 @@ static void put_header(uint8_t *h, const struct sidecar_info *i, uint64_t count,
     put_u32(h + 76, crc32c(0, h, 76));
 }
 
-int sidecar_write(struct os *os, const char *dir, const char *name, const struct sidecar_info *info, const struct sidecar_draft *d)
+int sidecar_write(struct os *os, const char *dir, const char *name, const struct sidecar_info *info,
+                  const struct sidecar_draft *d)
 {
     bool sparse = info->flags & SIDECAR_SPARSE;
     ASSERT((info->flags & ~(uint32_t)KNOWN_FLAGS) == 0 && (sparse || !(info->flags & SIDECAR_LOSSY)));
@@ -163,9 +164,15 @@ void sidecar_close(struct sidecar **s)
     *s = NULL;
 }
 
-const struct sidecar_info *sidecar_about(const struct sidecar *s) { return &s->info; }
+const struct sidecar_info *sidecar_about(const struct sidecar *s)
+{
+    return &s->info;
+}
 
-uint64_t sidecar_count(const struct sidecar *s) { return s->count; }
+uint64_t sidecar_count(const struct sidecar *s)
+{
+    return s->count;
+}
 
 /* ---- look-up ---- */
 
@@ -174,8 +181,10 @@ static int sparse_ceiling(const struct sidecar *s, uint32_t want, uint64_t *inde
     uint64_t lo = 0, hi = (s->count + FENCE_STEP - 1) / FENCE_STEP; /* blocks before lo begin at or below want */
     while (lo < hi) {
         uint64_t mid = lo + (hi - lo) / 2;
-        if (s->fence[mid] <= want) lo = mid + 1;
-        else hi = mid;
+        if (s->fence[mid] <= want)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     if (lo == 0) {
         *index = 0;
@@ -187,8 +196,10 @@ static int sparse_ceiling(const struct sidecar *s, uint32_t want, uint64_t *inde
     int rc = os_read_full(s->os, s->file, SIDECAR_HEADER_BYTES + from * 4, block, n * 4);
     while (a < b) {
         size_t mid = a + (b - a) / 2;
-        if (get_u32(block + mid * 4) < want) a = mid + 1;
-        else b = mid;
+        if (get_u32(block + mid * 4) < want)
+            a = mid + 1;
+        else
+            b = mid;
     }
     if (rc == E_OK) *index = from + a;
     return rc;
@@ -223,6 +234,7 @@ int sidecar_place(const struct sidecar *s, uint64_t index, struct sidecar_place 
     out->more = entry & ENTRY_MORE;
     out->offset = (uint64_t)(entry & ~ENTRY_MORE) * ENTRY_UNIT;
     out->end = last ? s->info.segment_bytes : (uint64_t)(get_u32(b + 4) & ~ENTRY_MORE) * ENTRY_UNIT;
-    if (out->offset >= out->end || out->end > s->info.segment_bytes) return err_note(E_CORRUPT, "sidecar: entry %llu is out of order", (unsigned long long)index);
+    if (out->offset >= out->end || out->end > s->info.segment_bytes)
+        return err_note(E_CORRUPT, "sidecar: entry %llu is out of order", (unsigned long long)index);
     return E_OK;
 }

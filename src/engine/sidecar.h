@@ -12,12 +12,12 @@
 #include "base/os.h"
 
 #define SIDECAR_HEADER_BYTES 80
-#define SIDECAR_VERSION 1
-#define SIDECAR_ENTRIES_MAX (1u << 30)
-#define SIDECAR_RANGE_MAX UINT32_MAX /* seqs that one sparse sidecar can span */
+#define SIDECAR_VERSION      1
+#define SIDECAR_ENTRIES_MAX  (1u << 30)
+#define SIDECAR_RANGE_MAX    UINT32_MAX /* seqs that one sparse sidecar can span */
 
-#define ENTRY_MORE 0x80000000u
-#define ENTRY_UNIT 4u
+#define ENTRY_MORE       0x80000000u
+#define ENTRY_UNIT       4u
 #define ENTRY_OFFSET_MAX ((uint64_t)(ENTRY_MORE - 1) * ENTRY_UNIT) /* so a segment file stays under 8 GiB */
 
 enum sidecar_flags {
@@ -28,7 +28,7 @@ enum sidecar_flags {
 struct sidecar_info {
     uint64_t first_seq, last_seq; /* the range; last_seq may itself be missing in a sparse one */
     uint64_t generation;
-    uint64_t segment_bytes;       /* of the file that it describes */
+    uint64_t segment_bytes; /* of the file that it describes */
     uint32_t flags;
     uint8_t store_id[16];
 };
@@ -41,7 +41,8 @@ struct sidecar_draft {
 void sidecar_draft_add(struct sidecar_draft *d, uint64_t distance, uint64_t offset, bool more);
 void sidecar_draft_fini(struct sidecar_draft *d);
 /* Replaces the file `name` in `dir`, synced. */
-int sidecar_write(struct os *os, const char *dir, const char *name, const struct sidecar_info *info, const struct sidecar_draft *d) MUST_CHECK;
+int sidecar_write(struct os *os, const char *dir, const char *name, const struct sidecar_info *info,
+                  const struct sidecar_draft *d) MUST_CHECK;
 
 struct sidecar;
 /* Checks both checksums. E_NOTFOUND, E_CORRUPT, E_VERSION, E_IO. */

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 
 #define SLOT_BYTES 32
-#define SLOT_STEP 512 /* a sector each: a torn write spoils one */
-#define MAGIC 0x4d535656u /* "VVSM" */
+#define SLOT_STEP  512         /* a sector each: a torn write spoils one */
+#define MAGIC      0x4d535656u /* "VVSM" */
 
 struct syncmark {
     struct os *os;
@@ -42,7 +42,8 @@ static int load(struct syncmark *m)
     return E_OK;
 }
 
-int syncmark_open(struct os *os, const char *dir, const uint8_t store_id[16], bool read_only, struct syncmark **out, uint64_t *seq)
+int syncmark_open(struct os *os, const char *dir, const uint8_t store_id[16], bool read_only, struct syncmark **out,
+                  uint64_t *seq)
 {
     struct buf path = {0};
     struct syncmark *m = mem_zalloc(sizeof *m);

@@ -8,13 +8,14 @@
 
 #include "base/os.h"
 
-#define SYNCMARK_NAME "synced"
+#define SYNCMARK_NAME        "synced"
 #define SYNCMARK_INTERVAL_US 100000 /* it may lag by this much */
 
 struct syncmark;
 
 /* *seq = the mark; 0 when there is none. Makes the file unless read_only. */
-int syncmark_open(struct os *os, const char *dir, const uint8_t store_id[16], bool read_only, struct syncmark **out, uint64_t *seq) MUST_CHECK;
+int syncmark_open(struct os *os, const char *dir, const uint8_t store_id[16], bool read_only, struct syncmark **out,
+                  uint64_t *seq) MUST_CHECK;
 void syncmark_close(struct syncmark **m);
 /* seq is durable. Written at most once an interval, unless `now`. Failure to write is no failure: the mark stays older. */
 void syncmark_put(struct syncmark *m, uint64_t seq, bool now);

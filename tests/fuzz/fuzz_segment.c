@@ -63,7 +63,13 @@ static void append_one(struct seglog *l)
 
 static void open_check(struct os *os, bool salvage, bool read_only)
 {
-    struct seglog_options o = {.os = os, .dir = "/s", .segment_bytes = SEGMENT_BYTES_MIN, .first_unlisted_seq = 1, .store_id = store, .salvage = salvage, .read_only = read_only};
+    struct seglog_options o = {.os = os,
+                               .dir = "/s",
+                               .segment_bytes = SEGMENT_BYTES_MIN,
+                               .first_unlisted_seq = 1,
+                               .store_id = store,
+                               .salvage = salvage,
+                               .read_only = read_only};
     struct seglog *l;
     struct seglog_report rep;
     int rc = seglog_open(&o, &l, &rep);
@@ -90,8 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         segment_header_encode(&h, buf_reserve(&file, SEGMENT_HEADER_BYTES));
         file.n += SEGMENT_HEADER_BYTES;
     }
-    if (data[0] & 2) lay_records(&file, slice_of(data + 1, size - 1));
-    else buf_add(&file, data + 1, size - 1);
+    if (data[0] & 2)
+        lay_records(&file, slice_of(data + 1, size - 1));
+    else
+        buf_add(&file, data + 1, size - 1);
     if (file.n > 200 && data[0] & 4) file.p[file.n / 2] ^= data[1]; /* one flip in good bytes */
     ASSERT(os_mkdir(os, "/s/log") == E_OK);
     ASSERT(os_open(os, "/s/log/0000000000000001-0000.seg", OS_WRITE, &f) == E_OK);

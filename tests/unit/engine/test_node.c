@@ -16,7 +16,8 @@ static uint8_t causes[2 * 40];
 
 static struct node plain(void)
 {
-    struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .space = SPACE_KEY, .lineage = 3, .seq = 77, .ts_ms = 1700000000123, .prev = 12};
+    struct node n = {
+        .op = NODE_PUT, .type = TYPE_STRING, .space = SPACE_KEY, .lineage = 3, .seq = 77, .ts_ms = 1700000000123, .prev = 12};
     memset(n.salt, 0x5a, sizeof n.salt);
     n.ver = 300;
     n.flags = NODE_CREATED | NODE_ENC_RAW;
@@ -91,7 +92,12 @@ static void test_round_trip(void **state)
 
 static void test_extremes(void **state)
 {
-    struct node n = {.op = NODE_FLUSH, .lineage = NODE_ALL_LINEAGES, .seq = UINT64_MAX, .prev = UINT64_MAX - 1, .ver = UINT64_MAX}, out;
+    struct node n = {.op = NODE_FLUSH,
+                     .lineage = NODE_ALL_LINEAGES,
+                     .seq = UINT64_MAX,
+                     .prev = UINT64_MAX - 1,
+                     .ver = UINT64_MAX},
+                out;
     n.ts_ms = (1ull << 48) - 1;
     uint8_t small[128];
     size_t size = encode(&n, small);
@@ -155,8 +161,11 @@ static void test_refuses(void **state)
 static void test_kinds(void **state)
 {
     struct node n = {0};
-    static const struct { uint8_t op; bool base, live; } want[] = {{NODE_PUT, 1, 1}, {NODE_EFFECT, 0, 1}, {NODE_META, 0, 1}, {NODE_DELETE, 1, 0},
-        {NODE_EXPIRE, 1, 0}, {NODE_FLUSH, 0, 0}, {NODE_SWAP, 0, 0}, {NODE_FILLER, 0, 0}};
+    static const struct {
+        uint8_t op;
+        bool base, live;
+    } want[] = {{NODE_PUT, 1, 1},    {NODE_EFFECT, 0, 1}, {NODE_META, 0, 1}, {NODE_DELETE, 1, 0},
+                {NODE_EXPIRE, 1, 0}, {NODE_FLUSH, 0, 0},  {NODE_SWAP, 0, 0}, {NODE_FILLER, 0, 0}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         n.op = want[i].op;
         assert_int_equal(node_is_base(&n), want[i].base);
@@ -209,7 +218,8 @@ static void test_record(void **state)
             assert_int_equal(record_check(slice_of(rec, total), &node, &more, &size), E_CORRUPT);
             rec[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
-        for (size_t cut = 1; cut < total; cut++) assert_int_equal(record_check(slice_of(rec, cut), &node, &more, &size), E_CORRUPT);
+        for (size_t cut = 1; cut < total; cut++)
+            assert_int_equal(record_check(slice_of(rec, cut), &node, &more, &size), E_CORRUPT);
     }
     assert_int_equal(record_check(slice_of(rec, 0), &node, &more, &size), E_END);
     memset(rec, 0, sizeof rec);
@@ -240,7 +250,8 @@ static void test_documented_example(void **state)
     }
     fclose(f);
 
-    struct node example = {.op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_CREATED, .seq = 1, .ver = 1, .ts_ms = 1700000000000};
+    struct node example = {
+        .op = NODE_PUT, .type = TYPE_STRING, .flags = NODE_CREATED, .seq = 1, .ver = 1, .ts_ms = 1700000000000};
     for (int i = 0; i < NODE_SALT_BYTES; i++) example.salt[i] = (uint8_t)(0xa0 + i);
     example.expire_ms = 1700000060000;
     example.key = slice_str("greeting");
@@ -292,9 +303,11 @@ static void test_speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_extremes), cmocka_unit_test(test_canonical),
-        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_kinds),    cmocka_unit_test(test_link_key),
-        cmocka_unit_test(test_record),     cmocka_unit_test(test_documented_example), cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_canonical),  cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_kinds),      cmocka_unit_test(test_link_key),
+        cmocka_unit_test(test_record),     cmocka_unit_test(test_documented_example),
+        cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,16 +15,19 @@
 
 /* Checks order, density, sums and content of everything handed over. Runs under the drain lock, so its fields need none. */
 struct sink {
-    uint64_t next;       /* seq expected */
+    uint64_t next; /* seq expected */
     uint64_t fillers, commits, calls;
-    uint64_t fail_at;    /* the call that fails; 0 = none */
+    uint64_t fail_at; /* the call that fails; 0 = none */
     int fail_code;
     bool failed, bad;
-    struct buf bytes;    /* everything, when `keep` */
+    struct buf bytes; /* everything, when `keep` */
     bool keep;
 };
 
-static uint8_t content(uint64_t seq, size_t i) { return (uint8_t)(seq * 31 + i * 7 + (seq >> 8)); }
+static uint8_t content(uint64_t seq, size_t i)
+{
+    return (uint8_t)(seq * 31 + i * 7 + (seq >> 8));
+}
 
 static bool check_node(struct sink *s, slice raw, bool *first)
 {
@@ -101,9 +104,12 @@ static int commit(struct ring *r, uint32_t count, const size_t *sizes, bool aban
         at += record_size(words[i] & ~RECORD_MORE);
         if (abandon && i == count / 2) break;
     }
-    if (abandon) ring_abandon(r, slot);
-    else if (count == 1) ring_publish_one(r, slot, words[0]);
-    else ring_publish(r, slot, words);
+    if (abandon)
+        ring_abandon(r, slot);
+    else if (count == 1)
+        ring_publish_one(r, slot, words[0]);
+    else
+        ring_publish(r, slot, words);
     return E_OK;
 }
 
@@ -175,7 +181,8 @@ static void test_wraps(void **state)
         struct sink s = {0};
         struct ring *r = start(&s, RING_BYTES_MIN, starts[i]);
         struct ring_slot slot;
-        for (unsigned k = 0; k < 3000; k++) assert_int_equal(commit(r, 1 + k % 3, (size_t[]){k % 400, 3, 200}, false, &slot), E_OK);
+        for (unsigned k = 0; k < 3000; k++)
+            assert_int_equal(commit(r, 1 + k % 3, (size_t[]){k % 400, 3, 200}, false, &slot), E_OK);
         assert_int_equal(ring_drain(r, slot.end), E_OK);
         assert_true(ring_drained_seq(r) == starts[i] + 5999);
         assert_false(s.bad);
@@ -206,12 +213,12 @@ static void test_sticky_sink(void **state)
 
 struct party {
     struct ring *r;
-    uint64_t next_id;   /* atomic */
-    uint64_t commits;   /* each */
-    uint64_t refused;   /* atomic */
-    uint64_t written;   /* atomic: nodes */
-    bool stop;          /* atomic */
-    bool lazy;          /* nobody asks for a drain but who must */
+    uint64_t next_id; /* atomic */
+    uint64_t commits; /* each */
+    uint64_t refused; /* atomic */
+    uint64_t written; /* atomic: nodes */
+    bool stop;        /* atomic */
+    bool lazy;        /* nobody asks for a drain but who must */
 };
 
 static uint64_t next_random(uint64_t *x)
@@ -284,9 +291,18 @@ static void stress(unsigned writers, unsigned drainers, bool lazy)
     ring_close(&p.r);
 }
 
-static void test_stress_four(void **state) { stress(4, 0, false); }
-static void test_stress_drainers(void **state) { stress(4, 2, true); }
-static void test_stress_nobody_drains(void **state) { stress(4, 0, true); }
+static void test_stress_four(void **state)
+{
+    stress(4, 0, false);
+}
+static void test_stress_drainers(void **state)
+{
+    stress(4, 2, true);
+}
+static void test_stress_nobody_drains(void **state)
+{
+    stress(4, 0, true);
+}
 
 /* A failure in the middle of it all: everyone comes home, nothing is handed over behind it. */
 static void test_stress_sticky(void **state)
@@ -330,7 +346,8 @@ static void test_speed(void **state)
     struct ring *r;
     uint64_t got = 0;
     assert_int_equal(ring_open(RING_BYTES_DEFAULT, 1, count_only, &got, &r), E_OK);
-    struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .key = slice_str("key:12345678"), .payload = slice_str("abc"), .ver = 1};
+    struct node n = {
+        .op = NODE_PUT, .type = TYPE_STRING, .key = slice_str("key:12345678"), .payload = slice_str("abc"), .ver = 1};
     enum { ROUNDS = 400000 };
     struct timespec a, b;
     for (int lap = 0; lap < 2; lap++) {
@@ -355,11 +372,16 @@ static void test_speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_writer),      cmocka_unit_test(test_gap_holds),
-        cmocka_unit_test(test_oversize),        cmocka_unit_test(test_wraps),
-        cmocka_unit_test(test_sticky_sink),     cmocka_unit_test(test_commit_too_many_nodes),
-        cmocka_unit_test(test_stress_four),     cmocka_unit_test(test_stress_drainers),
-        cmocka_unit_test(test_stress_nobody_drains), cmocka_unit_test(test_stress_sticky),
+        cmocka_unit_test(test_one_writer),
+        cmocka_unit_test(test_gap_holds),
+        cmocka_unit_test(test_oversize),
+        cmocka_unit_test(test_wraps),
+        cmocka_unit_test(test_sticky_sink),
+        cmocka_unit_test(test_commit_too_many_nodes),
+        cmocka_unit_test(test_stress_four),
+        cmocka_unit_test(test_stress_drainers),
+        cmocka_unit_test(test_stress_nobody_drains),
+        cmocka_unit_test(test_stress_sticky),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

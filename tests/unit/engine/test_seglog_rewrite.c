@@ -3,9 +3,18 @@
 
 #define MANIFEST "manifest"
 
-static bool keep_some(void *ctx, uint64_t seq) { return work_mix(seq * 3 + *(uint64_t *)ctx) % 3 != 0; }
-static bool keep_none(void *ctx, uint64_t seq) { return false; }
-static bool stop_now(void *ctx) { return true; }
+static bool keep_some(void *ctx, uint64_t seq)
+{
+    return work_mix(seq * 3 + *(uint64_t *)ctx) % 3 != 0;
+}
+static bool keep_none(void *ctx, uint64_t seq)
+{
+    return false;
+}
+static bool stop_now(void *ctx)
+{
+    return true;
+}
 
 static uint64_t newest_kept(uint64_t seed, uint64_t seq)
 {
@@ -40,7 +49,7 @@ static void check_compacted(struct seglog *l, uint64_t seed, uint64_t through)
     assert_int_equal(seglog_cursor_next(c, &got, &raw, &again), E_END);
     seglog_cursor_close(&c);
     /* from the middle, too: the first one there is */
-    for (uint64_t from = 1; from <= through; from += 17) {
+    for (uint64_t from = 1; from <= through; from += 17 * WORK_STEP) {
         uint64_t want = from;
         while (want <= through && !keep_some(&seed, want)) want++;
         assert_int_equal(seglog_cursor_open(l, from, &c), E_OK);
@@ -61,7 +70,8 @@ static int save_list(struct os *os, struct seglog *l, const struct seg_rewrite *
     assert_true(n <= 64);
     for (size_t i = 0; i < n; i++) {
         if (instead && info[i].id.first_seq == instead->id.first_seq) id[k++] = instead->id;
-        if (!instead || info[i].id.first_seq < instead->id.first_seq || info[i].id.first_seq > instead->last_seq) id[k++] = info[i].id;
+        if (!instead || info[i].id.first_seq < instead->id.first_seq || info[i].id.first_seq > instead->last_seq)
+            id[k++] = info[i].id;
     }
     return os_replace_file(os, "/store", MANIFEST, slice_of(id, k * sizeof *id));
 }
@@ -114,7 +124,8 @@ static void test_rewrite_and_install(void **state)
     check_compacted(l, seed, through);
     struct seg_info info[8];
     assert_int_equal(seglog_segments(l, info, 8), 2);
-    assert_true(info[0].id.compacted && info[0].id.generation == 1 && info[0].last_seq == through && info[1].id.first_seq == through + 1);
+    assert_true(info[0].id.compacted && info[0].id.generation == 1 && info[0].last_seq == through &&
+                info[1].id.first_seq == through + 1);
     /* A cursor from before reads its old segment to the end and goes on in the new ones. */
     uint64_t behind = 1, whole = 0;
     int rc;
@@ -206,7 +217,8 @@ static void test_none_kept_discard_cancel_invalid(void **state)
     assert_int_equal(save_list(os, l, &rw), E_OK);
     assert_int_equal(seglog_install(l, &rw), E_OK);
     for (int again = 0; again < 2; again++) {
-        for (uint64_t s = 1; s <= 1500; s++) assert_int_equal(seglog_read(l, s, &mem, &raw, NULL), s <= info[1].last_seq ? E_PRUNED : E_OK);
+        for (uint64_t s = 1; s <= 1500; s++)
+            assert_int_equal(seglog_read(l, s, &mem, &raw, NULL), s <= info[1].last_seq ? E_PRUNED : E_OK);
         seglog_close(&l);
         assert_int_equal(open_listed(os, &l, &rep), E_OK);
     }
@@ -252,8 +264,10 @@ static void crash_once(uint64_t at, uint64_t seed, uint64_t *events)
         bool done = false;
         for (uint64_t s = 1; s <= through && !done; s++) done = seglog_more(l, s, &more) == E_PRUNED;
         assert_true(done || !listed);
-        if (done) check_compacted(l, seed, through);
-        else work_check_all(l);
+        if (done)
+            check_compacted(l, seed, through);
+        else
+            work_check_all(l);
         seglog_close(&l);
     }
     os_free(&os);
@@ -264,7 +278,7 @@ static void test_crash_everywhere(void **state)
     for (uint64_t seed = 1; seed <= 6; seed++) {
         uint64_t events, reached;
         crash_once(0, seed, &events);
-        for (uint64_t at = 1; at <= events; at++) crash_once(at, seed, &reached);
+        for (uint64_t at = 1 + seed % WORK_STEP; at <= events; at += WORK_STEP) crash_once(at, seed, &reached);
         assert_true(events > 15);
     }
 }
@@ -272,8 +286,10 @@ static void test_crash_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite_and_install), cmocka_unit_test(test_lost_sidecar_of_compacted),
-        cmocka_unit_test(test_none_kept_discard_cancel_invalid), cmocka_unit_test(test_crash_everywhere),
+        cmocka_unit_test(test_rewrite_and_install),
+        cmocka_unit_test(test_lost_sidecar_of_compacted),
+        cmocka_unit_test(test_none_kept_discard_cancel_invalid),
+        cmocka_unit_test(test_crash_everywhere),
     };
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,12 @@
 static void test_header(void **state)
 {
     uint8_t raw[SEGMENT_HEADER_BYTES];
-    struct segment_header h = {.first_seq = 17, .generation = 3, .created_ms = 1234567, .flags = SEGMENT_COMPACTED, .records = 99}, out;
+    struct segment_header h = {.first_seq = 17,
+                               .generation = 3,
+                               .created_ms = 1234567,
+                               .flags = SEGMENT_COMPACTED,
+                               .records = 99},
+                          out;
     memcpy(h.store_id, work_store, 16);
     segment_header_encode(&h, raw);
     assert_int_equal(segment_header_decode(slice_of(raw, sizeof raw), &out), E_OK);
@@ -66,8 +71,18 @@ static void test_names(void **state)
     segment_name(name, UINT64_MAX, UINT32_MAX, "idx");
     assert_true(segment_name_parse(name, &first, &gen, &sidecar));
     assert_true(first == UINT64_MAX && gen == UINT32_MAX && sidecar);
-    static const char *const bad[] = {"", "x", "000000000000001f-0002.tmp", "000000000000001F-0002.seg", "1f-2.seg", "000000000000001f-0002.seg.tmp",
-        "000000000000001f-0002seg", "0000000000000000-0000.seg", "../000000000001f-0002.seg", "000000000000001f-00002.seg", "000000000000001f--002.seg",
+    static const char *const bad[] = {
+        "",
+        "x",
+        "000000000000001f-0002.tmp",
+        "000000000000001F-0002.seg",
+        "1f-2.seg",
+        "000000000000001f-0002.seg.tmp",
+        "000000000000001f-0002seg",
+        "0000000000000000-0000.seg",
+        "../000000000001f-0002.seg",
+        "000000000000001f-00002.seg",
+        "000000000000001f--002.seg",
         "000000000000001f-0002.segaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(segment_name_parse(bad[i], &first, &gen, &sidecar));
 }
@@ -189,8 +204,12 @@ static void test_read_finds_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header), cmocka_unit_test(test_documented_header), cmocka_unit_test(test_names), cmocka_unit_test(test_open_and_sealed),
-        cmocka_unit_test(test_failed_append_leaves_the_books), cmocka_unit_test(test_read_finds_damage),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_documented_header),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_open_and_sealed),
+        cmocka_unit_test(test_failed_append_leaves_the_books),
+        cmocka_unit_test(test_read_finds_damage),
     };
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,8 @@ static void test_damage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense), cmocka_unit_test(test_sparse), cmocka_unit_test(test_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense), cmocka_unit_test(test_sparse),
+                                       cmocka_unit_test(test_damage)};
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

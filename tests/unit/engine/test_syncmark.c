@@ -84,7 +84,8 @@ static void test_power_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goes_up), cmocka_unit_test(test_damage_makes_it_older), cmocka_unit_test(test_power_cut)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_goes_up), cmocka_unit_test(test_damage_makes_it_older),
+                                       cmocka_unit_test(test_power_cut)};
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
