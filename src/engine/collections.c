@@ -183,15 +183,16 @@ int collections_load(struct collections *c, const uint8_t **p, const uint8_t *en
 
 /* ---- a past point ---- */
 
-/* Counts one document that the C range knows, at a point: its versions of the generation, and whether it is alive. */
+/* Counts one document that the C range knows, at a point: its versions of the generation, and whether it is alive. E_NOTFOUND: none is left. */
 static int count_document(struct engine *e, struct collections *to, uint16_t lineage, slice key, const struct db_view *view,
                           uint64_t at)
 {
     struct coll_counts d = {0};
     struct version_cursor *c = NULL;
     struct version v;
+    bool newest = true;
     int rc = engine_versions(e, SPACE_KEY, lineage, key, view->flushed + 1, at, false, &c);
-    for (bool newest = true; !rc && (rc = version_next(c, &v)) == E_OK; newest = false) {
+    for (; !rc && (rc = version_next(c, &v)) == E_OK; newest = false) {
         if (v.type != TYPE_DOCUMENT || v.op > NODE_META) continue;
         d.docs += newest;
         d.versions++;
@@ -199,6 +200,7 @@ static int count_document(struct engine *e, struct collections *to, uint16_t lin
     }
     version_close(&c);
     if (rc == E_END && d.versions > 0) collections_add(to, lineage, collection_of(key), &d);
+    if (rc == E_END && newest) return E_NOTFOUND;
     return rc == E_END ? E_OK : rc;
 }
 
@@ -208,7 +210,7 @@ static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll
     struct index_iter *it = NULL;
     struct buf lower = {0}, upper = {0}, key = {0}, last = {0};
     struct db_view view = {.lineage = lineage, .flushed = dbs_flushed(&e->fold->dbs, lineage, at)};
-    bool any = false;
+    bool any = false, stood = false;
     range_doc_from(&lower, lineage, (slice){0});
     range_doc_from(&upper, lineage, (slice){0});
     range_end(&upper);
@@ -222,7 +224,9 @@ static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll
         any = true;
         buf_clear(&last);
         buf_add(&last, key.p, key.n);
-        rc = count_document(e, to, lineage, buf_slice(&key), &view, at);
+        rc = range_flag_parse(index_value(it), &stood);
+        if (!rc) rc = count_document(e, to, lineage, buf_slice(&key), &view, at);
+        if (rc == E_NOTFOUND) rc = stood ? E_PRUNED : E_OK; /* it was there, and nobody knows what it weighed */
     }
     index_iter_close(&it);
     index_snap_close(&s);

@@ -181,7 +181,7 @@ API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice afte
 API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK; /* keys whose newest version at `at` is a live document (expiry not judged) */
 API void doc_cursor_close(struct doc_cursor **c);
 struct coll_counts { uint64_t docs, versions, bytes; };
-/* Collections with at least one document at `at`, in name order. fn nonzero stops and is returned. */
+/* Collections with at least one document at `at`, in name order. fn nonzero stops and is returned. E_PRUNED: versions that stood there were dropped. */
 API int engine_collections(struct engine *e, uint16_t lineage, uint64_t at, int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx) MUST_CHECK;
 
 /* ---- expiry ---- */
