@@ -120,6 +120,7 @@ void cmd_dindex_create(struct call *c);
 void cmd_dindex_drop(struct call *c);
 void cmd_dindex_list(struct call *c);
 void cmd_dindex_wait(struct call *c);
+void cmd_dindex_help(struct call *c);
 void cmd_dtop(struct call *c);
 void cmd_dcompact(struct call *c);
 void cmd_dhead(struct call *c);

@@ -83,6 +83,15 @@ static bool parse_scan(struct call *c, struct scan *s)
     return doc_point(c, at_text.p ? at_text : slice_str("head"), &s->at);
 }
 
+/* Below the store's horizon documents that are gone may be forgotten: a list would leave them out in silence. */
+static bool is_readable(struct call *c, uint64_t at, slice what)
+{
+    uint64_t horizon = engine_horizon(doc_engine(c));
+    if (at >= horizon) return true;
+    doc_reply_pruned(c, what.n ? what : slice_str("*"), horizon);
+    return false;
+}
+
 static bool wanted(const struct scan *s, slice key)
 {
     if (s->has_coll && !slice_eq(doc_collection(key), s->coll)) return false;
@@ -139,7 +148,7 @@ void cmd_dscan(struct call *c)
     slice pruned_key = {0};
     uint64_t oldest = 0;
     struct buf after = {0};
-    if (parse_scan(c, &s)) {
+    if (parse_scan(c, &s) && is_readable(c, s.at.seq, buf_slice(&s.prefix))) {
         engine_db_at(doc_engine(c), c->ks.db, s.at.seq, &db);
         buf_add_slice(&after, buf_slice(&s.after));
         int r = engine_docs(doc_engine(c), db.lineage, buf_slice(&s.prefix), buf_slice(&after), s.at.seq, &cur);
@@ -202,13 +211,14 @@ void cmd_dcolls(struct call *c)
         reply_failure(c, r);
         return;
     }
+    if (!is_readable(c, at, (slice){0})) return;
     engine_db_at(doc_engine(c), c->ks.db, at, &db);
     struct colls k = {c, db.lineage, 0};
     size_t token = reply_begin(c);
     r = engine_collections(doc_engine(c), db.lineage, at, reply_coll, &k);
     if (r != E_OK) {
-        reply_failure(c, r); /* the list is not whole: its last element says why */
-        k.n++;
+        reply_failure(c, r); /* a list that is not whole says so in its last element */
+        if (k.n++ == 0) return;
     }
     reply_end_array(c, token, k.n);
 }

@@ -35,7 +35,8 @@ void cmd_dindex_create(struct call *c)
         return;
     }
     definition_key(&key, coll, path);
-    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : standing(c, buf_slice(&key));
+    /* Within a transaction the log does not know yet what it dropped before; a definition that stands may be written again. */
+    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : ks_in_batch(&c->ks) ? E_NOTFOUND : standing(c, buf_slice(&key));
     if (r == E_OK) { /* it is there already: what was asked for holds */
         reply_ok(c);
     } else if (r == E_NOTFOUND && (r = ks_put_thing(&c->ks, SPACE_SORTED, buf_slice(&key), slice_of(&kind, 1), NULL)) == E_OK) {
@@ -51,19 +52,33 @@ void cmd_dindex_drop(struct call *c)
 {
     struct buf key = {0};
     definition_key(&key, c->argv[2], c->argv[3]);
-    int r = key.n > NODE_KEY_MAX ? E_NOTFOUND : standing(c, buf_slice(&key));
-    if (r == E_NOTFOUND) {
-        reply_int(c, 0);
-    } else {
-        if (r == E_OK) r = ks_delete_thing(&c->ks, SPACE_SORTED, buf_slice(&key), NULL);
-        if (r == E_OK) {
-            notify_dirty(c, 1);
-            reply_int(c, 1);
-        } else {
-            reply_failure(c, r);
-        }
-    }
+    int r = key.n > NODE_KEY_MAX ? E_NOTFOUND : ks_delete_thing(&c->ks, SPACE_SORTED, buf_slice(&key), NULL);
+    if (r == E_OK) notify_dirty(c, 1);
+    if (r == E_OK || r == E_NOTFOUND)
+        reply_int(c, r == E_OK);
+    else
+        reply_failure(c, r);
     buf_fini(&key);
+}
+
+void cmd_dindex_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "DINDEX <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CREATE <coll> <path> [ORDERED]",
+        "    Defines a sorted index and builds it beside traffic.",
+        "DROP <coll> <path>",
+        "    Removes it.",
+        "LIST [<coll>]",
+        "    Shows the indexes and how far they are built.",
+        "WAIT <coll> <path> <milliseconds>",
+        "    Waits until it is built; 0 is for ever.",
+        "HELP",
+        "    Shows this text.",
+    };
+    size_t n = sizeof lines / sizeof *lines;
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) reply_status(c, lines[i]);
 }
 
 struct listing {
@@ -89,6 +104,10 @@ static int list_one(void *ctx, const struct sorted_info *i)
 
 void cmd_dindex_list(struct call *c)
 {
+    if (c->argc > 3) {
+        reply_syntax(c);
+        return;
+    }
     int r = engine_catch_up(doc_engine(c), 0);
     if (r != E_OK) {
         reply_failure(c, r);
@@ -170,7 +189,6 @@ struct top {
     struct rows rows;
     struct buf mem;
     uint64_t n;
-    uint16_t db;
 };
 
 static bool parse_top(struct call *c, struct top *t)
@@ -213,12 +231,51 @@ static int add_row(struct call *c, struct top *t, slice key)
     return r == E_NOTFOUND ? E_OK : r;
 }
 
+/* The document of the collection that cannot be read at the point, when there is one. */
+static int find_pruned(struct call *c, const struct top *t, struct buf *key, uint64_t *oldest)
+{
+    struct doc_cursor *cur = NULL;
+    struct ks_value v;
+    struct buf prefix = {0}, mem = {0};
+    slice k;
+    buf_add_slice(&prefix, t->o.coll);
+    if (prefix.n) buf_add_byte(&prefix, ':');
+    int r = engine_docs(doc_engine(c), t->o.lineage, buf_slice(&prefix), (slice){0}, t->o.at, &cur);
+    for (int i = 0; r == E_OK && i < DOC_SLICE_ROWS && (r = doc_cursor_next(cur, &k)) == E_OK; i++) {
+        r = ks_get_at(&c->ks, k, t->o.at, KS_ANY_VALID, &mem, &v);
+        if (r == E_PRUNED) {
+            buf_add_slice(key, k);
+            *oldest = v.seq;
+        } else if (r == E_NOTFOUND) {
+            r = E_OK;
+        }
+    }
+    doc_cursor_close(&cur);
+    buf_fini(&prefix);
+    buf_fini(&mem);
+    return r;
+}
+
+static void reply_top_failure(struct call *c, const struct top *t, int r)
+{
+    struct buf key = {0};
+    uint64_t oldest = engine_horizon(doc_engine(c));
+    if (r == E_PRUNED && t->o.at < oldest)
+        doc_reply_pruned(c, t->o.coll, oldest);
+    else if (r == E_PRUNED && find_pruned(c, t, &key, &oldest) == E_PRUNED)
+        doc_reply_pruned(c, buf_slice(&key), oldest);
+    else
+        reply_failure(c, r);
+    buf_fini(&key);
+}
+
 static bool top_step(struct call *c, void *state)
 {
     struct top *t = state;
     slice key;
     uint64_t seq;
     int r = E_OK;
+    t->o.coll = c->argv[1]; /* the arguments move when the call waits */
     for (size_t i = 0; i < DOC_SLICE_ROWS && t->rows.n < t->n; i++) {
         r = top_next(t->cur, &key, &seq);
         if (r == E_OK) r = add_row(c, t, key);
@@ -228,7 +285,7 @@ static bool top_step(struct call *c, void *state)
     if (r == E_OK || r == E_END)
         rows_reply(c, &t->rows, true);
     else
-        reply_failure(c, r);
+        reply_top_failure(c, t, r);
     return true;
 }
 
@@ -263,7 +320,7 @@ void cmd_dtop(struct call *c)
     } else if (r == E_AGAIN) {
         reply_error(c, "NOINDEX the index is still being built; DINDEX WAIT tells when it is ready");
     } else if (r != E_OK) {
-        reply_failure(c, r);
+        reply_top_failure(c, t, r);
     } else if (c->in_multi) {
         while (!top_step(c, t)) continue;
     } else if (!top_step(c, t)) {
