@@ -108,6 +108,13 @@ $(O)/varve-demo: $(DEMO) $(O)/libbase.a
 	@$(CC) $(LINK) $(DEMO) $(O)/libbase.a -lhiredis -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
 
 # ---- tests ----
+# Programs that are tests by themselves: what they link is what they may use.
+CRASH := $(patsubst tests/crash/%.c,$(O)/tests/crash/%,$(wildcard tests/crash/test_*.c))
+MODEL := $(patsubst tests/model/%.c,$(O)/tests/model/%,$(wildcard tests/model/*.c))
+E2E   := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(O)/tests/server-without-string
+fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SMOKE = $(patsubst %,$(O)/fuzz/%,$(fuzz_names))
+
 .PHONY: units check test
 units: $(UNIT)
 
@@ -119,22 +126,20 @@ check: $(O)/test-deps-ok all $(UNIT)
 test: $(O)/test-deps-ok all $(O)/varve-demo $(UNIT) $(CRASH) $(MODEL) $(E2E) $(FUZZ_SMOKE)
 	@tests/support/run-all $(O)
 
-# Programs that are tests by themselves: what they link is what they may use.
-crash_bins := $(patsubst tests/crash/%.c,$(O)/tests/crash/%,$(wildcard tests/crash/test_*.c))
 $(O)/tests/crash/%: tests/crash/%.c $(CHAIN_keyspace) $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(WHOLE) $(CHAIN_keyspace) $(UNWHOLE) -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
-CRASH = $(crash_bins)
-model_bins := $(patsubst tests/model/%.c,$(O)/tests/model/%,$(wildcard tests/model/*.c))
-e2e_bins := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
-MODEL = $(model_bins)
-E2E = $(e2e_bins)
 $(O)/tests/model/%: tests/model/%.c $(O)/libbase.a $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
 $(O)/tests/e2e/%: tests/e2e/%.c $(O)/libbase.a $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+# The server without one family, for the test that loads that family as a module.
+$(O)/tests/server-without-string: $(O)/src/server/main.o $(filter-out $(O)/modules/string/%,$(MODULES)) $(CHAIN_server)
+	@mkdir -p $(@D)
+	@$(CC) $(LINK) $(filter %.o,$^) $(WHOLE) $(CHAIN_server) $(UNWHOLE) $(ALL_LIBS) -o $@ && echo "  ld $@"
 
 # More crash points than the test run takes, until stopped: make crash POINTS=100000 SEED=7
 POINTS ?= 0
@@ -144,8 +149,6 @@ crash: $(O)/test-deps-ok $(CRASH)
 	@for t in $(CRASH); do $$t --points $(POINTS) --seed $(SEED) || exit 1; done
 
 # ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
-fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SMOKE = $(patsubst %,$(O)/fuzz/%,$(fuzz_names))
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -Itests
 FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) src/server/resp.c
