@@ -111,7 +111,11 @@ proc fields {names args} {
     set out {}
     foreach row [lindex [ask {*}[expand $args]] 1] {
         set line {}
-        foreach n $names {lappend line [resp_field $row $n]}
+        foreach n $names {
+            set v [resp_field $row $n]
+            if {$n eq "commit" && $v ne "nil"} {set v "[lindex $v 0 1]-[lindex $v 1 1]"}
+            lappend line $v
+        }
         lappend out [join $line /]
     }
     return [join $out { }]
@@ -132,10 +136,130 @@ proc command_rows {} {
         foreach i {1 2 3 4 5 6} {lappend line [expr {[lindex $row $i 0] in {* ~} ? "([lsort [texts [lindex $row $i]]])" : [lindex $row $i 1]}]}
         lappend out [join $line]
     }
-    return [join $out "\n= "]
+    return [join $out \n]
 }
 
 proc fill_pins {} {
     for {set i 499} {$i >= 0} {incr i -1} {ask DPUT [format pin:%04d $i] "{\"i\":$i}"}
     return [lindex [ask DINFO COLL pin] 0]
+}
+
+# All pages of DLINKS: from -rel-> to, in order.
+proc links_of {args} {
+    set cursor 0
+    set out {}
+    while 1 {
+        set r [ask DLINKS {*}[words_of [join [lmap a $args {expr {$a eq "" ? "''" : $a}}]]] CURSOR $cursor]
+        if {[lindex $r 0] eq "-"} {return [lindex $r 1]}
+        foreach l [lindex $r 1 1 1] {lappend out "[resp_field $l from]-[resp_field $l rel]>[resp_field $l to]"}
+        set cursor [lindex $r 1 0 1]
+        if {$cursor eq "0"} break
+        lappend out /
+    }
+    return [join $out { }]
+}
+
+proc fill_hub {} {
+    ask DPUT hub {{}}
+    for {set i 299} {$i >= 0} {incr i -1} {
+        ask DPUT [format leaf:%04d $i] $i
+        ask DLINK hub has [format leaf:%04d $i]
+    }
+    return filled
+}
+
+proc top_walk {coll path order n} {
+    set values {}
+    foreach row [lindex [ask DTOP $coll $path $order $n] 1] {
+        regexp {[0-9]+} [lindex $row 1 1 1] v
+        lappend values $v
+    }
+    set sorted [lsort -integer [expr {$order eq "ASC" ? "-increasing" : "-decreasing"}] $values]
+    return "[llength $values] rows, [expr {$values eq $sorted ? "in order" : "OUT OF ORDER"}], [lindex $values 0] to [lindex $values end]"
+}
+
+proc compaction_ends {} {
+    for {set i 0} {$i < 2000} {incr i} {
+        if {[resp_field [ask DCOMPACT STATUS] running] in {0 f}} {return ended}
+        after 2
+    }
+    return "NEVER ENDED"
+}
+
+# RFC 9162 in a few lines, over the system's own sha256sum: leaf and inner nodes from their hex digits.
+proc sha256 {bytes} {
+    set f [open $::server(dir)/bytes wb]
+    puts -nonewline $f $bytes
+    close $f
+    return [lindex [exec sha256sum $::server(dir)/bytes] 0]
+}
+
+proc inner {left right} {
+    return [sha256 [binary format cH*H* 1 $left $right]]
+}
+
+# The root that an inclusion path leads to (section 2.1.3.2).
+proc root_of_path {index size leaf path} {
+    set fn $index
+    set sn [expr {$size - 1}]
+    set r $leaf
+    foreach p $path {
+        if {$sn == 0} {return "path too long"}
+        if {$fn % 2 || $fn == $sn} {
+            set r [inner $p $r]
+            while {$fn % 2 == 0 && $fn != 0} {set fn [expr {$fn >> 1}]; set sn [expr {$sn >> 1}]}
+        } else {
+            set r [inner $r $p]
+        }
+        set fn [expr {$fn >> 1}]
+        set sn [expr {$sn >> 1}]
+    }
+    return [expr {$sn == 0 ? $r : "path too short"}]
+}
+
+# Writes n documents and checks an inclusion proof of every tenth version, from the bytes of the node up to the root of DHEAD.
+proc proofs_hold {n} {
+    for {set i 0} {$i < $n} {incr i} {ask DPUT proof:$i $i}
+    set head [ask DHEAD]
+    set size [resp_field $head size]
+    set held 0
+    for {set seq 1} {$seq <= $size} {incr seq 10} {
+        set p [ask DPROVE INCLUSION seq:$seq SIZE $size]
+        set f [open $::server(dir)/raw wb]
+        puts -nonewline $f [resp_field $p node]
+        close $f
+        set leaf [sha256 [binary format cH* 0 [lindex [exec b2sum -l 256 $::server(dir)/raw] 0]]]
+        set path {}
+        foreach e [resp_field $p path] {lappend path [lindex $e 1]}
+        set root [root_of_path [resp_field $p index] $size $leaf $path]
+        if {$leaf ne [resp_field $p leaf] || $root ne [resp_field $head root] || $root ne [resp_field $p root]} {return "PROOF OF $seq FAILS"}
+        incr held
+    }
+    return "$held proofs lead to the root of $size"
+}
+
+# DSYNC answers a seq on disk that covers everything written.
+proc synced {args} {
+    set r [ask {*}$args]
+    if {[lindex $r 0] ne ":"} {return [show_flat $r]}
+    set info [ask DINFO]
+    if {[lindex $r 1] < [resp_field $info seq]} {return "[lindex $r 1] is before the log's end"}
+    return "on disk up to [expr {[lindex $r 1] == [resp_field $info seq] ? "the log's end" : "elsewhere"}]"
+}
+
+# Waits until an expiry has passed, without the key being touched by anything that would log it.
+proc wait_gone {key} {
+    set at [lindex [ask PEXPIRETIME $key] 1]
+    while {[server_ms] < $at} {after 2}
+    return gone
+}
+
+# Waits until the expiry of a key is a node of the log.
+proc expired_in_log {key} {
+    for {set i 0} {$i < 2500} {incr i} {
+        set r [ask DHISTORY $key COUNT 1]
+        if {[resp_field [lindex $r 1 0] op] eq "expire"} {return logged}
+        after 2
+    }
+    return "NEVER LOGGED"
 }
