@@ -37,7 +37,7 @@ struct engine_options {
     size_t segment_bytes;
     size_t index_buffer_bytes;
     uint64_t checkpoint_bytes;     /* log bytes after which a checkpoint is due (default 64 MiB) */
-    bool read_only;                /* look at a stopped store; repairs nothing, writes nothing, takes the lock shared */
+    bool read_only;                /* look at a stopped store, killed or not: what the manifest does not cover is folded in memory; nothing is written */
     bool salvage;                  /* keep what is readable of a damaged log, report the rest */
     bool no_threads;               /* tests: no background threads; engine_turn() does their work */
     engine_progress progress;      /* may be NULL */

@@ -106,20 +106,25 @@ struct tile_sink {
     void *ctx;
 };
 
+/* Room for one more pending hash. Read-only nothing is ever written, so all that is appended stays there: it doubles. */
+static void level_grow(struct tree *t, struct tree_level *l)
+{
+    uint64_t n = l->filled - l->written;
+    if (n < TREE_CHUNK ? l->pending != NULL : (n & (n - 1)) != 0) return;
+    mutex_lock(&t->meta);
+    l->pending = mem_realloc(l->pending, (n < TREE_CHUNK ? TREE_CHUNK : 2 * n) * HASH_BYTES);
+    mutex_unlock(&t->meta);
+}
+
 static int level_put(struct tree *t, unsigned level, const uint8_t hash[HASH_BYTES])
 {
     struct tree_level *l = &t->level[level];
     ASSERT(level < TREE_LEVELS && l->filled >= l->written);
-    if (l->filled - l->written == TREE_CHUNK) {
+    if (l->filled - l->written == TREE_CHUNK && !t->read_only) {
         int r = level_flush(t, level);
         if (r) return r;
     }
-    if (!l->pending) {
-        uint8_t(*room)[HASH_BYTES] = mem_alloc(TREE_CHUNK * HASH_BYTES);
-        mutex_lock(&t->meta);
-        l->pending = room;
-        mutex_unlock(&t->meta);
-    }
+    level_grow(t, l);
     memcpy(l->pending[l->filled++ - l->written], hash, HASH_BYTES);
     return E_OK;
 }
@@ -170,7 +175,7 @@ static int fail(struct tree *t, int code, const char *what)
 
 int tree_append(struct tree *t, const uint8_t (*entries)[HASH_BYTES], size_t n)
 {
-    ASSERT(!t->read_only);
+    ASSERT(t->work_size >= tree_size(t));
     ASSERT(entries || n == 0);
     const struct tile_sink sink = {put_tile_root, t};
     int r = E_OK;

@@ -25,7 +25,8 @@ struct tree_proof {
 };
 
 /* `dir` is the store's directory (DIR above; DIR/tree is made). `root` may be NULL when size is 0. Tiles that are missing or do not give the
- * root are built anew from the entries; E_CORRUPT when those do not give it either (or when read_only). */
+ * root are built anew from the entries; E_CORRUPT when those do not give it either (or when read_only).
+ * Read-only, what is appended stays in memory, and tree_sync is not called. */
 int tree_open(struct os *os, const char *dir, uint64_t size, const uint8_t root[HASH_BYTES], bool read_only, struct tree **out) MUST_CHECK;
 void tree_close(struct tree **t);
 /* Appends n entries. Buffered: on disk at tree_sync. The first failed write or sync is sticky: every later append and sync returns it. */

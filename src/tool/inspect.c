@@ -88,8 +88,7 @@ static void count_records(struct file *f, struct tally *t)
     t->bytes = at;
 }
 
-/* Returns the newest seq in it. */
-static uint64_t show_segment(const struct store *s, size_t i)
+static void show_segment(const struct store *s, size_t i)
 {
     char name[SEGMENT_NAME_MOST];
     const struct store_segment *g = &s->segments[i];
@@ -99,7 +98,7 @@ static uint64_t show_segment(const struct store *s, size_t i)
     segment_name_write(name, &g->name, "seg");
     if (file_open(&f, s->dir, name)) {
         printf("  %3zu  %s  missing\n", i + 1, name);
-        return 0;
+        return;
     }
     (void)sidecar_file_read(s->dir, &g->name, &side);
     if (side.good) t = (struct tally){side.count, side.last, side.segment_bytes};
@@ -110,16 +109,10 @@ static uint64_t show_segment(const struct store *s, size_t i)
            g->compacted ? "  compacted" : "", side.good && side.flags & SIDECAR_IS_LOSSY ? "  with losses" : "", g->listed ? "" : "  newer than the manifest");
     sidecar_file_fini(&side);
     file_close(&f);
-    return t.last;
 }
 
-/* The engine is asked only when it has nothing to fold: that is a start's work. */
-static void show_databases(const struct store *s, uint64_t last)
+static void show_databases(const struct store *s)
 {
-    if (!s->manifest.good || last != s->manifest.covers) {
-        printf("databases  not counted: the log goes on to seq %llu; the next start folds what is newer than the manifest\n", (unsigned long long)last);
-        return;
-    }
     struct engine_options o = {.dir = s->dir, .read_only = true, .no_threads = true};
     struct engine_report found;
     struct engine *e = NULL;
@@ -144,12 +137,8 @@ static void show_databases(const struct store *s, uint64_t last)
 static int show_all(struct store *s)
 {
     show_manifest(s);
-    uint64_t last = 0;
     printf("segments\n");
-    for (size_t i = 0; i < s->n_segments; i++) {
-        uint64_t newest = show_segment(s, i);
-        if (newest > last) last = newest;
-    }
+    for (size_t i = 0; i < s->n_segments; i++) show_segment(s, i);
     printf("runs\n");
     for (uint32_t i = 0; i < s->manifest.n_runs; i++) {
         struct manifest_run r;
@@ -157,7 +146,7 @@ static int show_all(struct store *s)
         printf("  index/%08llu.run  level %llu  %llu entries  %llu bytes\n", (unsigned long long)r.id, (unsigned long long)r.level, (unsigned long long)r.entries, (unsigned long long)r.bytes);
     }
     os_close(os_posix(), &s->lock); /* the engine takes it */
-    show_databases(s, last);
+    show_databases(s);
     return EXIT_YES;
 }
 

@@ -107,6 +107,48 @@ static uint64_t file_size(struct os *os, const char *path)
     return n;
 }
 
+/* A killed store is looked at: its tail is folded in memory, and nothing is written. */
+static void read_only_folds_in_memory(void **state)
+{
+    struct world w;
+    uint8_t before[HASH_BYTES], after[HASH_BYTES];
+    struct db_counts counts;
+    struct tree_proof proof;
+    const unsigned old = 1000, all = 9000; /* more than the tree writes at once */
+    start_on_sim(&w);
+    for (unsigned i = 0; i < old; i++) world_put(&w, i % 7, "old");
+    assert_int_equal(engine_checkpoint(w.e), E_OK);
+    for (unsigned i = old; i < all; i++) {
+        world_put(&w, i % 9, "new");
+        if (i % 50 == 0) assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    }
+    assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    assert_int_equal(engine_root(w.e, all, before), E_OK);
+    w.o.read_only = true;
+    kill_and_reopen(&w);
+    uint64_t events = os_sim_events(w.os);
+    assert_int_equal(w.rep.folded_nodes, all - old);
+    assert_int_equal(engine_root(w.e, all, after), E_OK);
+    assert_memory_equal(before, after, HASH_BYTES);
+    assert_int_equal(engine_prove_inclusion(w.e, all - 5, all, &proof), E_OK);
+    assert_int_equal(engine_hash(w.e, all - 5, after), E_OK);
+    assert_true(tree_check_inclusion(after, all - 6, all, &proof, before));
+    engine_db_counts(w.e, 0, &counts);
+    assert_int_equal(counts.keys, 9);
+    world_expect(&w, 8, UINT64_MAX, "new", 0);
+    world_expect(&w, 0, old, "old", 0);
+    assert_int_equal(engine_close(&w.e), E_OK);
+    world_open(&w);
+    assert_int_equal(w.rep.folded_nodes, all - old);
+    assert_int_equal(os_sim_events(w.os), events);
+    assert_int_equal(engine_close(&w.e), E_OK);
+    w.o.read_only = false;
+    world_open(&w);
+    assert_int_equal(world_put(&w, 0, "x"), all + 1);
+    world_stop(&w);
+}
+
 static void flip_file(struct os *os, const char *path, uint64_t off)
 {
     assert_int_equal(os_sim_flip(os, path, off, 3), E_OK);
@@ -324,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fresh_then_clean),  cmocka_unit_test(tail_is_folded),
         cmocka_unit_test(locked_while_open), cmocka_unit_test(read_only_changes_nothing),
+        cmocka_unit_test(read_only_folds_in_memory),
         cmocka_unit_test(damaged_manifest),  cmocka_unit_test(damaged_index),
         cmocka_unit_test(rebuilt_over_gaps), cmocka_unit_test(damaged_segment),
         cmocka_unit_test(shortened_log),     cmocka_unit_test(figures),
