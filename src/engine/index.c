@@ -241,13 +241,15 @@ bool index_wants_flush(const struct index *ix)
     return buffered_bytes(ix) > ix->buffer_bytes;
 }
 
-/* Merges the newest of n chunks if that is due; returns how many are left. */
-static size_t merge_chunks(struct index *ix, struct index_chunk **list, size_t n, bool unhurried)
+/* Merges the newest of n chunks if that is due; returns how many are left. What readers froze in small pieces is merged by them, a little at a time;
+ * the writer's large chunks only when readers have asked for it, or when there are so many that views become unwieldy. */
+static size_t merge_chunks(struct index *ix, struct index_chunk **list, size_t n, bool unhurried, bool wanted)
 {
-    size_t free_n = n - ix->pinned;
+    size_t free_n = n - ix->pinned, limit = MERGE_ENTRIES_HURRIED;
     if (free_n <= INDEX_CHUNKS_AIM) return n;
-    size_t k = index_chunk_due(list, free_n, unhurried ? SIZE_MAX : MERGE_ENTRIES_HURRIED);
-    if (!unhurried && k < index_chunk_due(list, free_n, SIZE_MAX)) atomic_store_explicit(&ix->merge_wanted, true, memory_order_relaxed);
+    if (wanted || n > INDEX_CHUNKS_MANY) limit = SIZE_MAX;
+    else if (unhurried) return n;
+    size_t k = index_chunk_due(list, free_n, limit);
     if (k < 2) return n;
     struct index_chunk *merged = index_chunk_merge(list, k);
     for (size_t i = 0; i < k; i++) index_chunk_drop(list[i]);
@@ -262,6 +264,7 @@ void index_freeze(struct index *ix, bool unhurried)
     ASSERT(step.covers >= ix->frozen_covers);
     bool pending = step.no != atomic_load_explicit(&ix->buffer.frozen_no, memory_order_relaxed);
     bool wanted = unhurried && atomic_exchange_explicit(&ix->merge_wanted, false, memory_order_relaxed);
+    if (wanted) atomic_store_explicit(&ix->looks, 0, memory_order_relaxed);
     ix->frozen_covers = step.covers;
     if (!pending && !wanted) return;
     struct index_view *old = ix->view;
@@ -270,7 +273,7 @@ void index_freeze(struct index *ix, bool unhurried)
     size_t n = 0;
     if (pending) list[n++] = index_chunk_freeze(&ix->buffer, &step);
     for (unsigned i = 0; i < old->n_chunks; i++) index_chunk_hold(list[n++] = old->chunks[i]);
-    n = merge_chunks(ix, list, n, unhurried);
+    n = merge_chunks(ix, list, n, unhurried, wanted);
     struct index_view *v = index_view_new(n, old->n_runs);
     if (n) memcpy(v->chunks, list, n * sizeof *list);
     for (unsigned i = 0; i < old->n_runs; i++) index_run_hold(v->runs[i] = old->runs[i]);

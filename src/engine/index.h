@@ -4,7 +4,7 @@
  * buffer is rebuilt by folding the log again, so durability = runs named by the manifest, plus `covers`, the seq that they include.
  *
  * Write buffer: the indexer (single writer) appends entries to an active chunk; a snapshot or a full chunk freezes it into a sorted immutable
- * chunk; chunks are merged lazily (equal sizes) so that their number stays logarithmic. Everything a reader touches is immutable, so
+ * chunk; chunks are merged when readers have looked into too many of them, and else only by the flush, in one pass. Everything a reader touches is immutable, so
  * snapshots cost a few reference counts.
  *
  * Run file DIR/index/NNNNNNNN.run: header, data blocks (about 2 KiB; entries with shared-prefix compression and restart points; CRC-32C each),

@@ -13,7 +13,7 @@ _Static_assert(INDEX_KEY_MAX < 1u << 19 && INDEX_VALUE_MAX < 1u << 21, "record h
 
 static struct ref *block_end(struct buffer_block *k) { return (struct ref *)(void *)(k->data + k->bytes); }
 
-static struct buffer_block *block_new(struct index_buffer *b, size_t need)
+static struct buffer_block *block_new(struct index_buffer *b, size_t need, uint64_t first_no)
 {
     struct buffer_block *k = NULL;
     size_t bytes = INDEX_BUFFER_BLOCK_BYTES - sizeof *k;
@@ -34,7 +34,7 @@ static struct buffer_block *block_new(struct index_buffer *b, size_t need)
     }
     atomic_init(&k->refs, 1);
     atomic_init(&k->next, NULL);
-    k->first_no = b->put_no;
+    k->first_no = first_no;
     return k;
 }
 
@@ -58,7 +58,7 @@ void index_buffer_init(struct index_buffer *b, struct mutex *pool_lock, size_t p
     b->lock = pool_lock;
     b->pool_max = pool_bytes / INDEX_BUFFER_BLOCK_BYTES + 1;
     atomic_init(&b->step_covers, covers);
-    struct buffer_block *k = block_new(b, 0);
+    struct buffer_block *k = block_new(b, 0, 0);
     enter(b, k);
     b->tail = k;
 }
@@ -85,7 +85,7 @@ void index_buffer_put(struct index_buffer *b, slice key, slice value, size_t fil
     ASSERT(filter_n <= key.n);
     size_t need = RECORD_HEAD_BYTES + key.n + value.n;
     if (__builtin_expect((size_t)((uint8_t *)b->refs - b->at) < need + sizeof(struct ref), 0)) {
-        struct buffer_block *k = block_new(b, need);
+        struct buffer_block *k = block_new(b, need, b->put_no);
         atomic_store_explicit(&b->current->next, k, memory_order_release);
         enter(b, k);
     }
@@ -97,6 +97,7 @@ void index_buffer_put(struct index_buffer *b, slice key, slice value, size_t fil
     *--b->refs = (struct ref){key_prefix(key), r};
     b->put_no++;
     b->put_bytes += need + sizeof(struct ref);
+    b->put_filtered += filter_n > 0;
 }
 
 /* Each store releases, each load acquires: a reader that sees one new value also sees the odd lock word, so fences are not needed. */
@@ -109,6 +110,7 @@ void index_buffer_step(struct index_buffer *b, uint64_t covers)
     atomic_store_explicit(&b->step_no, b->put_no, memory_order_release);
     atomic_store_explicit(&b->step_bytes, b->put_bytes, memory_order_release);
     atomic_store_explicit(&b->step_covers, covers, memory_order_release);
+    atomic_store_explicit(&b->step_filtered, b->put_filtered, memory_order_release);
     atomic_store_explicit(&b->step_lock, s + 2, memory_order_release);
 }
 
@@ -120,6 +122,7 @@ struct buffer_step index_buffer_stepped(const struct index_buffer *b)
             .no = atomic_load_explicit(&b->step_no, memory_order_acquire),
             .bytes = atomic_load_explicit(&b->step_bytes, memory_order_acquire),
             .covers = atomic_load_explicit(&b->step_covers, memory_order_acquire),
+            .filtered = atomic_load_explicit(&b->step_filtered, memory_order_acquire),
         };
         if ((s & 1) == 0 && atomic_load_explicit(&b->step_lock, memory_order_relaxed) == s) return step;
     }
@@ -177,8 +180,11 @@ void index_buffer_frozen(struct index_buffer *b, const struct buffer_step *upto)
         index_buffer_drop(b, k);
     }
     b->frozen_bytes = upto->bytes;
+    b->frozen_filtered = upto->filtered;
     atomic_store_explicit(&b->frozen_no, upto->no, memory_order_release);
 }
+
+struct buffer_block *index_buffer_room(struct index_buffer *b, size_t need) { return block_new(b, need, UINT64_MAX); }
 
 void index_buffer_hold(struct buffer_block *k)
 {

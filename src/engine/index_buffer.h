@@ -36,6 +36,7 @@ struct buffer_step {
     uint64_t no;     /* entries put so far */
     uint64_t bytes;  /* memory they take */
     uint64_t covers;
+    uint64_t filtered;   /* entries put so far that have a filter prefix */
 };
 
 struct index_buffer {
@@ -43,13 +44,13 @@ struct index_buffer {
     struct buffer_block *current;
     uint8_t *at;      /* next record */
     struct ref *refs; /* the newest reference; the next one goes below */
-    uint64_t put_no, put_bytes;
-    /* a sequence lock: odd while the three are being written */
-    atomic_uint_fast64_t step_lock, step_no, step_bytes, step_covers;
+    uint64_t put_no, put_bytes, put_filtered;
+    /* a sequence lock: odd while the others are being written */
+    atomic_uint_fast64_t step_lock, step_no, step_bytes, step_covers, step_filtered;
     /* gather's own; frozen_no is also read by pending */
     struct buffer_block *tail;
     atomic_uint_fast64_t frozen_no;
-    uint64_t frozen_bytes;
+    uint64_t frozen_bytes, frozen_filtered;
     /* the pool */
     struct mutex *lock;
     struct buffer_block *pool;
@@ -75,6 +76,8 @@ size_t index_buffer_blocks(const struct index_buffer *b, uint64_t upto);
 void index_buffer_gather(struct index_buffer *b, uint64_t upto, struct ref *refs, struct buffer_block **blocks);
 /* Everything below upto is in a chunk that readers can see. */
 void index_buffer_frozen(struct index_buffer *b, const struct buffer_step *upto);
+/* A block outside the chain with room for `need` bytes at least, for copies of records; one reference. Any thread. */
+struct buffer_block *index_buffer_room(struct index_buffer *b, size_t need);
 void index_buffer_hold(struct buffer_block *k);
 void index_buffer_drop(struct index_buffer *b, struct buffer_block *k);
 
@@ -92,6 +95,7 @@ static inline slice record_value(const uint8_t *r)
     uint64_t h = record_head(r);
     return slice_of(r + RECORD_HEAD_BYTES + (h & 0x7ffff), h >> 19 & 0x1fffff);
 }
+static inline size_t record_bytes(const uint8_t *r) { return RECORD_HEAD_BYTES + (record_head(r) & 0x7ffff) + (record_head(r) >> 19 & 0x1fffff); }
 static inline size_t record_filter_n(const uint8_t *r) { return record_head(r) >> 40 & 0x7ffff; }
 static inline bool record_tombstone(const uint8_t *r) { return record_head(r) >> 59 & 1; }
 

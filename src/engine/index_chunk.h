@@ -6,13 +6,15 @@
 #include "engine/index_buffer.h"
 
 #define INDEX_CHUNK_ENTRIES 16384u /* the writer freezes at this many: the sort stays inside the second-level cache */
-#define INDEX_CHUNKS_AIM 12u       /* merging starts above this many */
+#define INDEX_CHUNKS_AIM 12u       /* what readers like to see: merging for them starts above this many */
+#define INDEX_CHUNKS_MANY 128u     /* merging starts above this many although nobody reads */
 #define INDEX_CHUNK_SOURCES_MAX 256u
 
 struct index_chunk {
     atomic_uint refs;
     struct index_buffer *home;
     size_t n;         /* entries */
+    uint64_t filtered; /* at most so many entries have a filter prefix */
     uint64_t bytes;   /* buffer memory that freezing took over, dead duplicates included */
     size_t n_blocks;
     struct buffer_block **blocks; /* oldest first */
@@ -23,8 +25,9 @@ struct index_chunk {
 struct index_chunk *index_chunk_freeze(struct index_buffer *b, const struct buffer_step *upto);
 /* Merges k >= 1 chunks, given newest first, adjacent in age. The newest entry of a key wins. */
 struct index_chunk *index_chunk_merge(struct index_chunk *const *chunks, size_t k);
-/* How many of the newest chunks (of n, newest first) to merge to keep their number low: 0 = none. Sums above `limit` entries are left to someone
- * with more time while that is bearable. */
+/* The same merge, each entry handed to fn instead: E_OK, or the first negative answer. */
+int index_chunk_each(struct index_chunk *const *chunks, size_t k, int (*fn)(void *ctx, const uint8_t *record), void *ctx) MUST_CHECK;
+/* How many of the newest chunks (of n, newest first) to merge to keep their number low: 0 = none. Never more than `limit` entries. */
 size_t index_chunk_due(struct index_chunk *const *chunks, size_t n, size_t limit);
 void index_chunk_hold(struct index_chunk *c);
 void index_chunk_drop(struct index_chunk *c);

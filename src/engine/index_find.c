@@ -7,6 +7,9 @@
 
 #include "base/mem.h"
 
+/* Looks at chunks that cost what merging half a million entries costs: until readers have paid that, the writer does not merge for them. */
+enum { LOOKS_WORTH_MERGING = 128 << 10 };
+
 struct index_snap {
     struct index_view *view;
     enum index_scope scope;
@@ -19,7 +22,13 @@ static struct index_view *view_for(struct index *ix, enum index_scope scope)
         index_freeze(ix, false);
         mutex_unlock(&ix->change);
     }
-    return index_view_get(ix);
+    struct index_view *v = index_view_get(ix);
+    if (scope == INDEX_ALL && v->n_chunks > INDEX_CHUNKS_AIM) {
+        unsigned more = v->n_chunks - INDEX_CHUNKS_AIM;
+        uint64_t looks = atomic_fetch_add_explicit(&ix->looks, more, memory_order_relaxed);
+        if (looks + more >= LOOKS_WORTH_MERGING) atomic_store_explicit(&ix->merge_wanted, true, memory_order_relaxed);
+    }
+    return v;
 }
 
 int index_snapshot(struct index *ix, enum index_scope scope, struct index_snap **out)

@@ -12,40 +12,24 @@
 
 #include "base/mem.h"
 
-enum { LEVEL0_RUNS = 4, LEVEL_GROWTH = 10, PREFETCH_DISTANCE = 12, ENTRIES_PER_TURN = 64 /* about a block */ };
+enum { LEVEL0_RUNS = 4, LEVEL_GROWTH = 10, ENTRIES_PER_TURN = 64 /* about a block */ };
 
 /* ---- flush ---- */
 
-static int write_chunk(struct run_writer *w, const struct index_chunk *c)
+static int write_record(void *writer, const uint8_t *r)
 {
-    for (size_t i = 0; i < c->n; i++) {
-        /* Sorted order is random order in the arena. */
-        if (i + PREFETCH_DISTANCE < c->n) {
-            const uint8_t *ahead = c->ref[i + PREFETCH_DISTANCE].record;
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64);
-        }
-        const uint8_t *r = c->ref[i].record;
-        int rc = run_writer_add(w, record_key(r), record_value(r), record_filter_n(r), record_tombstone(r));
-        if (rc < 0) return rc;
-    }
-    return E_OK;
+    return run_writer_add(writer, record_key(r), record_value(r), record_filter_n(r), record_tombstone(r));
 }
 
 static int flush_chunks(struct index *ix, const struct index_view *v, uint64_t id, uint64_t covers, struct index_run **out)
 {
-    struct index_chunk *all = index_chunk_merge(v->chunks, v->n_chunks);
     uint64_t filtered = 0;
-    for (size_t i = 0; i < all->n; i++) {
-        if (i + PREFETCH_DISTANCE < all->n) __builtin_prefetch(all->ref[i + PREFETCH_DISTANCE].record);
-        filtered += record_filter_n(all->ref[i].record) > 0;
-    }
+    for (unsigned i = 0; i < v->n_chunks; i++) filtered += v->chunks[i]->filtered;
     struct run_writer *w = NULL;
     int rc = run_writer_open(ix->os, ix->dir, id, 0, filtered, &w);
-    if (rc == E_OK) rc = write_chunk(w, all);
+    if (rc == E_OK) rc = index_chunk_each(v->chunks, v->n_chunks, write_record, w);
     if (rc == E_OK) rc = run_writer_finish(&w, covers, out);
     run_writer_abort(&w);
-    index_chunk_drop(all);
     return rc;
 }
 
@@ -217,6 +201,12 @@ int index_merge(struct index *ix, bool (*cancelled)(void *ctx), void *ctx)
     ASSERT(ix && !ix->read_only);
     bool busy = atomic_exchange(&ix->merging, true);
     ASSERT(!busy);
+    /* A writer that writes nothing does not see to it. */
+    if (atomic_load_explicit(&ix->merge_wanted, memory_order_relaxed)) {
+        mutex_lock(&ix->change);
+        index_freeze(ix, true);
+        mutex_unlock(&ix->change);
+    }
     struct index_view *v = index_view_get(ix);
     struct merge_plan p;
     int rc = plan_merge(ix, v, &p) ? merge_runs(ix, v, &p, cancelled, ctx) : E_AGAIN;

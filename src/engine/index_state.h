@@ -39,7 +39,8 @@ struct index {
     uint64_t next_id; /* under change */
     atomic_uint_fast64_t flushed_covers, flushed_bytes, flushes, merges, merged_bytes;
     atomic_bool flushing, merging;
-    atomic_bool merge_wanted; /* a reader left a merge of chunks to the writer */
+    atomic_bool merge_wanted;   /* readers have looked into too many chunks for too long */
+    atomic_uint_fast64_t looks; /* at chunks above INDEX_CHUNKS_AIM, since they were last merged */
 };
 
 struct index_view *index_view_new(size_t n_chunks, size_t n_runs); /* arrays unset */
@@ -48,7 +49,7 @@ void index_view_hold(struct index_view *v);
 void index_view_drop(struct index_view *v);
 /* Makes v the current view; `change` is held. */
 void index_view_install(struct index *ix, struct index_view *v);
-/* Freezes what was stepped, if anything is pending; `change` is held. unhurried: large merges of chunks are fine. */
+/* Freezes what was stepped, if anything is pending; `change` is held. unhurried: large merges of chunks are fine, where wanted. */
 void index_freeze(struct index *ix, bool unhurried);
 struct index_view *index_snap_view(struct index_snap *s, enum index_scope *scope); /* borrowed */
 

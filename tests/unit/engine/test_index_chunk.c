@@ -57,7 +57,7 @@ static void check_whole(struct setup *s, const struct index_chunk *c)
 
 static void test_freeze(void **state)
 {
-    const size_t sizes[] = {1, 2, 17, 600, 4000};
+    const size_t sizes[] = {1, 2, 17, 600, 4000, 24000}; /* the last one is packed */
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         struct setup s;
         start(&s, "freeze", 31 + k);
