@@ -152,10 +152,13 @@ crash: $(O)/test-deps-ok $(CRASH)
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -Itests
 FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) src/server/resp.c
-$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(FUZZ_SRC)
-	@mkdir -p $(@D)/obj
-	@$(MAKE) -s MODE=asan O=$(O)/fuzz/obj $(O)/fuzz/obj/libvarve.a $(O)/fuzz/obj/src/server/resp.o
-	@$(CC) $(FUZZ_FLAGS) $< tests/fuzz/driver.c $(O)/fuzz/obj/src/server/resp.o $(O)/fuzz/obj/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $@ && echo "  ld $@"
+ASAN_DIR := $(O)/asan
+$(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(O)/fuzz/library
+	@$(CC) $(FUZZ_FLAGS) $< tests/fuzz/driver.c $(ASAN_DIR)/src/server/resp.o $(ASAN_DIR)/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $@ && echo "  ld $@"
+$(O)/fuzz/library: $(FUZZ_SRC)
+	@mkdir -p $(@D)
+	@$(MAKE) -s MODE=asan O=$(ASAN_DIR) $(ASAN_DIR)/libvarve.a $(ASAN_DIR)/src/server/resp.o
+	@touch $@
 .PHONY: fuzz
 fuzz: $(O)/test-deps-ok
 	@tests/support/need clang libclang-rt-14-dev
