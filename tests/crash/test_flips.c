@@ -317,6 +317,20 @@ static void close_both(struct engine **e, struct keyspace **ks)
     if (*e) (void)!engine_close(e);
 }
 
+/* Opening that refused for a damaged segment has to leave it as it found it: what is cut cannot be salvaged. */
+static bool refusal_kept(struct os *os, const struct place *p)
+{
+    struct buf before = {0}, after = {0};
+    if (p->kind == REMOVE || !strstr(p->file->path, ".seg")) return true;
+    buf_add_slice(&before, buf_slice(&p->file->bytes));
+    spoil(p, &before);
+    MUST(os_read_file(os, p->file->path, 1 << 24, &after));
+    bool same = slice_eq(buf_slice(&before), buf_slice(&after));
+    buf_fini(&before);
+    buf_fini(&after);
+    return same || complain("open refused, and changed the log", NULL);
+}
+
 /* A node that cannot be read must be one that the walk over the log reports. */
 static bool verify_agrees(struct engine *e, const struct answers *got)
 {
@@ -355,6 +369,7 @@ static bool one_point(struct place p)
     struct os *os = disk_with(&p);
     enum outcome got = open_and_ask(os, &e, &ks, &store.got, &hard);
     bool good = got != OUT_WRONG;
+    if (got == OUT_REFUSED) good = refusal_kept(os, &p);
     if (good && got == OUT_ANSWERED && hard > 0) good = verify_agrees(e, &store.got);
     if (good && got == OUT_ANSWERED && hard == 0 && must_be_noticed(&p)) good = complain("nobody noticed", NULL);
     refused_at_open += got == OUT_REFUSED;
