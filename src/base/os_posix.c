@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -26,6 +27,9 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #define FILE_MODE 0600
 #define DIR_MODE 0700
@@ -334,9 +338,30 @@ static uint64_t clock_us(clockid_t id)
 static uint64_t posix_wall_us(struct os *os) { return clock_us(CLOCK_REALTIME); }
 static uint64_t posix_mono_us(struct os *os) { return clock_us(CLOCK_MONOTONIC); }
 
+/* Random bytes come from the kernel; small requests through a pool of each thread's own, since 16 bytes of the kernel's ChaCha cost 50 ns.
+ *
+ * Where the processor has AES instructions, the pool is the key stream of AES-128 in counter mode under a key from the kernel, with the key
+ * erased as it goes ("fast key erasure"): 16 bytes of every refill become the next key and are never handed out, and what was handed
+ * out is zeroed. So neither the pool nor the key at any moment tells what was handed out before. After REKEY_BYTES a key comes from the
+ * kernel again, so a key seen once tells a bounded part of what follows, and one key makes one refill of 256 blocks, far below where
+ * counter mode could be told from chance.
+ *
+ * That is enough for what the engine takes it for: salts, which must be unguessable and must not repeat, by someone who sees other salts
+ * (each node shows its own to whoever may read the node) but not the process's memory; whoever sees that sees the values themselves.
+ * A child of fork would repeat its parent's stream: it drops the pool. Elsewhere the pool is filled by the kernel. */
 #define POOL_BYTES 4096
-static _Thread_local uint8_t pool[POOL_BYTES];
-static _Thread_local size_t pool_left;
+#define KEY_BYTES 16
+#define REKEY_BYTES (1u << 20)
+
+struct pool {
+    uint8_t bytes[POOL_BYTES];
+    uint8_t key[KEY_BYTES];
+    size_t left;      /* in bytes[0 .. left) */
+    size_t key_left;  /* bytes until a new key from the kernel; 0 = no key yet */
+    unsigned forks;
+};
+static _Thread_local struct pool pool;
+static _Atomic unsigned forks;
 
 static void kernel_random(void *p, size_t n)
 {
@@ -350,20 +375,88 @@ static void kernel_random(void *p, size_t n)
     }
 }
 
-static void posix_random(struct os *os, void *p, size_t n)
+static void note_fork(void) { atomic_fetch_add(&forks, 1); }
+
+#ifdef __x86_64__
+#define AES_NI __attribute__((target("aes,sse4.1")))
+#define AES_ROUNDS 10
+#define AES_LANES 8 /* blocks at once: a round waits for the one before it, eight blocks fill the wait */
+
+static bool has_aes; /* written once, before main */
+
+AES_NI static __m128i next_round_key(__m128i key, __m128i assist)
 {
-    if (n > POOL_BYTES / 4) {
-        kernel_random(p, n);
+    assist = _mm_shuffle_epi32(assist, 0xff);
+    for (int i = 0; i < 3; i++) key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+    return _mm_xor_si128(key, assist);
+}
+
+/* FIPS 197, key expansion of AES-128. */
+AES_NI static void expand_key(const uint8_t key[KEY_BYTES], __m128i round[AES_ROUNDS + 1])
+{
+    round[0] = _mm_loadu_si128((const __m128i *)(const void *)key);
+#define ROUND_KEY(i, constant) round[i] = next_round_key(round[(i) - 1], _mm_aeskeygenassist_si128(round[(i) - 1], constant))
+    ROUND_KEY(1, 0x01), ROUND_KEY(2, 0x02), ROUND_KEY(3, 0x04), ROUND_KEY(4, 0x08), ROUND_KEY(5, 0x10);
+    ROUND_KEY(6, 0x20), ROUND_KEY(7, 0x40), ROUND_KEY(8, 0x80), ROUND_KEY(9, 0x1b), ROUND_KEY(10, 0x36);
+#undef ROUND_KEY
+}
+
+/* Fills out with the encryptions of 0, 1, 2 …; n is a multiple of eight blocks. */
+AES_NI static void key_stream(const uint8_t key[KEY_BYTES], uint8_t *out, size_t n)
+{
+    __m128i round[AES_ROUNDS + 1], x[AES_LANES];
+    expand_key(key, round);
+    for (size_t at = 0; at < n; at += sizeof x) {
+        for (int i = 0; i < AES_LANES; i++) x[i] = _mm_xor_si128(_mm_set_epi64x(0, (long long)(at / 16) + i), round[0]);
+        for (int r = 1; r < AES_ROUNDS; r++)
+            for (int i = 0; i < AES_LANES; i++) x[i] = _mm_aesenc_si128(x[i], round[r]);
+        for (int i = 0; i < AES_LANES; i++) _mm_storeu_si128((__m128i *)(void *)(out + at + 16 * (size_t)i), _mm_aesenclast_si128(x[i], round[AES_ROUNDS]));
+    }
+    explicit_bzero(round, sizeof round);
+}
+
+__attribute__((constructor)) static void choose(void)
+{
+    __builtin_cpu_init();
+    has_aes = __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1") && pthread_atfork(NULL, NULL, note_fork) == 0;
+}
+#else
+#define has_aes false
+#define key_stream(key, out, n) ((void)0)
+#endif
+
+static void refill(struct pool *p)
+{
+    p->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+    p->left = POOL_BYTES;
+    if (!has_aes) {
+        kernel_random(p->bytes, POOL_BYTES);
         return;
     }
-    if (pool_left < n) {
-        kernel_random(pool, POOL_BYTES);
-        pool_left = POOL_BYTES;
+    if (p->key_left < POOL_BYTES) {
+        kernel_random(p->key, KEY_BYTES);
+        p->key_left = REKEY_BYTES;
     }
+    key_stream(p->key, p->bytes, POOL_BYTES);
+    p->key_left -= POOL_BYTES;
+    p->left -= KEY_BYTES; /* the last bytes: the pool is handed out from its end */
+    memcpy(p->key, p->bytes + p->left, KEY_BYTES);
+    explicit_bzero(p->bytes + p->left, KEY_BYTES);
+}
+
+static void posix_random(struct os *os, void *out, size_t n)
+{
+    struct pool *p = &pool;
+    if (n > POOL_BYTES / 4) {
+        kernel_random(out, n);
+        return;
+    }
+    if (p->forks != atomic_load_explicit(&forks, memory_order_relaxed)) p->left = p->key_left = 0;
+    if (p->left < n) refill(p);
     if (n == 0) return;
-    pool_left -= n;
-    memcpy(p, pool + pool_left, n);
-    memset(pool + pool_left, 0, n); /* handed out once, found nowhere afterwards */
+    p->left -= n;
+    memcpy(out, p->bytes + p->left, n);
+    explicit_bzero(p->bytes + p->left, n); /* handed out once, found nowhere afterwards */
 }
 
 struct os *os_posix(void)

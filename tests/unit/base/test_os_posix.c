@@ -175,6 +175,43 @@ static void os_free_leaves_the_shared_one(void **state)
     assert_true(os_wall_us(os_posix()) > 0);
 }
 
+enum { DRAWS = 200000, DRAW_BYTES = 16 };
+
+static int draw_cmp(const void *a, const void *b) { return memcmp(a, b, DRAW_BYTES); }
+
+static void draw_in_thread(void *out) { os_random(os_posix(), out, DRAW_BYTES); }
+
+/* No draw comes twice: over many refills and keys, in another thread, in a child of fork; and every bit is set half of the time. */
+static void random_bytes_do_not_repeat(void **state)
+{
+    uint8_t(*draw)[DRAW_BYTES] = malloc((DRAWS + 3) * sizeof *draw);
+    unsigned set[8 * DRAW_BYTES] = {0};
+    int pipes[2];
+    pthread_t t;
+    for (int i = 0; i < DRAWS; i++) {
+        os_random(os_posix(), draw[i], DRAW_BYTES);
+        for (int k = 0; k < 8 * DRAW_BYTES; k++) set[k] += draw[i][k / 8] >> k % 8 & 1;
+    }
+    for (int k = 0; k < 8 * DRAW_BYTES; k++) assert_in_range(set[k], DRAWS / 2 - DRAWS / 100, DRAWS / 2 + DRAWS / 100); /* nine deviations */
+    assert_int_equal(thread_start(&t, "draw", draw_in_thread, draw[DRAWS]), E_OK);
+    thread_join(t);
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        uint8_t own[DRAW_BYTES];
+        os_random(os_posix(), own, DRAW_BYTES);
+        CHECK(write(pipes[1], own, DRAW_BYTES) == DRAW_BYTES);
+        _exit(0);
+    }
+    assert_int_equal(read(pipes[0], draw[DRAWS + 1], DRAW_BYTES), DRAW_BYTES);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(pipes[0]), close(pipes[1]);
+    os_random(os_posix(), draw[DRAWS + 2], DRAW_BYTES);
+    qsort(draw, DRAWS + 3, sizeof *draw, draw_cmp);
+    for (int i = 1; i < DRAWS + 3; i++) assert_true(draw_cmp(draw[i - 1], draw[i]) < 0);
+    free(draw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +222,7 @@ int main(void)
         cmocka_unit_test(failing_writes_are_reported),
         cmocka_unit_test(locks_hold_between_processes),
         cmocka_unit_test(os_free_leaves_the_shared_one),
+        cmocka_unit_test(random_bytes_do_not_repeat),
     };
     if (!mkdtemp(dir)) return 1;
     log_set_level(LOG_NOTHING); /* these failures are wanted */
