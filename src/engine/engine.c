@@ -1,9 +1,9 @@
 /* The engine: opening, closing, its threads, its figures.
  *
  * Open: lock, manifest, segments, tree, index, books, ring, then fold what the books do not know yet, by the indexer's own code. What damage is
- * found is never repaired in passing: without `salvage` open refuses and says where. With it, everything that the log still holds is kept, index
- * and books are folded anew from the first node, the tree is kept when it is whole, and seqs that were handed out once are not handed
- * out again (lost ones at the end become filler).
+ * found is never repaired in passing: without `salvage` open refuses and says where. With it, every record, run and leaf is checked, everything
+ * that the log still holds is kept, and what does not hold is folded anew from the first node: index and books when nodes or runs are damaged, all
+ * of it when the tree or the manifest is (salvage.c). Seqs that were handed out once are not handed out again (lost ones at the end become filler).
  *
  * Invariants (after open): next seq > every seq that the manifest knows of; indexed_seq = newest seq of the log; tree_size = indexed_seq. */
 #include "engine/own.h"
@@ -131,6 +131,7 @@ static void engine_free(struct engine **engine)
     if (e->index) index_close(&e->index);
     if (e->tree) tree_close(&e->tree);
     if (e->log) seglog_close(&e->log);
+    os_close(e->os, &own->old_entries);
     os_close(e->os, &own->lock_file);
     manifest_fini(&own->manifest);
     compact_fini(e);
@@ -280,7 +281,7 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
     if (m->n_segments == 0) os_random(e->os, m->store_id, sizeof(m->store_id));
     for (size_t i = 0; i < m->n_segments; i++) {
         if (!m->segments[i].compacted) continue;
-        log_line(LOG_WARNING, "Repair: the log was compacted; tree leaves of dropped nodes are lost with the manifest.");
+        log_line(LOG_WARNING, "Repair: the log was compacted; leaves of dropped nodes are taken from what is left of the tree, unchecked.");
         m->horizon = UINT64_MAX; /* not known: set to the log's end when that is */
         break;
     }
@@ -354,16 +355,32 @@ static int open_log(struct engine *e, struct engine_report *rep)
     return rc < 0 ? refuse(rep, rc, "the log") : check_end(e, found.durable, rep);
 }
 
-static int open_tree(struct engine *e, struct engine_report *rep)
+static void show_check(struct engine *e, const char *what, uint64_t done)
+{
+    struct engine_own *own = e->own;
+    if (own->opt.salvage && own->opt.progress) own->opt.progress(own->opt.progress_ctx, what, done, 1);
+}
+
+/* *anew: the tree starts empty, and everything is to be folded from the first node. */
+static int open_tree(struct engine *e, struct engine_report *rep, bool lost, bool *anew)
 {
     struct engine_own *own = e->own;
     struct manifest *m = &own->manifest;
-    int rc = tree_open(e->os, own->dir, m->covers, m->root, own->opt.read_only, &e->tree);
+    uint64_t bad;
+    int rc = lost ? E_CORRUPT : tree_open(e->os, own->dir, m->covers, m->root, own->opt.read_only, &e->tree);
+    if (rc == E_OK && own->opt.salvage) {
+        show_check(e, "checking the tree", 0);
+        rc = tree_verify(e->tree, &bad);
+        show_check(e, "checking the tree", 1);
+    }
     if (rc == E_CORRUPT && own->opt.salvage) {
-        log_line(LOG_WARNING, "Repair: the tree is damaged and is made anew from the nodes that are left.");
+        if (!lost) log_line(LOG_WARNING, "Repair: the tree is damaged and is made anew from nodes and old leaves.");
+        if (e->tree) tree_close(&e->tree);
         sha256(m->root, "", 0);
         m->covers = 0;
-        rc = tree_open(e->os, own->dir, 0, m->root, own->opt.read_only, &e->tree);
+        *anew = true;
+        rc = salvage_begin_tree(e);
+        if (rc == E_OK) rc = tree_open(e->os, own->dir, 0, m->root, own->opt.read_only, &e->tree);
     }
     return rc < 0 ? refuse(rep, rc, "the tree of hashes is damaged; a repair rebuilds it from the log") : E_OK;
 }
@@ -396,12 +413,24 @@ static int open_index(struct engine *e, bool anew)
     return rc;
 }
 
+static int check_index(struct engine *e)
+{
+    char where[128];
+    show_check(e, "checking the index", 0);
+    int rc = index_verify(e->index, where, sizeof(where));
+    show_check(e, "checking the index", 1);
+    return rc;
+}
+
 static int open_folded(struct engine *e, struct engine_report *rep, bool anew)
 {
     struct engine_own *own = e->own;
     int rc = open_index(e, anew);
+    if (rc == E_OK && own->opt.salvage && !anew) rc = check_index(e);
     if (rc == E_CORRUPT && own->opt.salvage && !anew) {
         log_line(LOG_WARNING, "Repair: the index is damaged and is made anew from the log.");
+        if (e->fold) fold_close(&e->fold);
+        if (e->index) index_close(&e->index);
         anew = true;
         rc = open_index(e, true);
     }
@@ -437,11 +466,20 @@ static int fold_tail(struct engine *e, struct engine_report *rep)
     return E_OK;
 }
 
+/* Is the tree that was made anew the one that the manifest named? */
+static void compare_root(struct engine *e, uint64_t size, const uint8_t root[HASH_BYTES])
+{
+    uint8_t now[HASH_BYTES];
+    if (size == 0) return;
+    bool same = tree_size(e->tree) >= size && tree_root(e->tree, size, now) == E_OK && memcmp(now, root, HASH_BYTES) == 0;
+    log_line(LOG_WARNING, same ? "Repair: the tree's root is as it was." : "Repair: the tree's root has changed; proofs from before do not hold any more.");
+}
+
 static int open_all(struct engine *e, struct engine_report *rep)
 {
     struct engine_own *own = e->own;
     struct buf path = {0};
-    bool lost = false;
+    bool lost = false, anew = false;
     int rc = own->opt.read_only ? E_OK : os_mkdir(e->os, own->dir);
     engine_path(&path, own->dir, "LOCK");
     if (rc == E_OK) rc = os_lock(e->os, (const char *)path.p, &own->lock_file);
@@ -453,13 +491,17 @@ static int open_all(struct engine *e, struct engine_report *rep)
     e->seed = own->manifest.seed;
     own->created_ms = own->manifest.created_ms;
     append_raise_clock(e, own->manifest.newest_ms);
+    uint8_t root[HASH_BYTES];
+    uint64_t size = lost ? 0 : own->manifest.covers;
+    memcpy(root, own->manifest.root, HASH_BYTES);
     rc = open_log(e, rep);
-    if (rc == E_OK) rc = open_tree(e, rep);
+    if (rc == E_OK) rc = open_tree(e, rep, lost, &anew);
     if (rc == E_OK) rc = ring_open(own->opt.ring_bytes, seglog_last_seq(e->log) + 1, sync_sink, e, &e->ring);
-    if (rc == E_OK) rc = open_folded(e, rep, lost || rep->lost_from != 0);
+    if (rc == E_OK) rc = open_folded(e, rep, anew || rep->lost_from != 0);
     uint64_t fold_from = rc == E_OK ? fold_seq(e->fold) : 0;
     if (rc == E_OK) rc = fold_tail(e, rep);
     if (rc < 0) return rc;
+    if (anew) compare_root(e, size, root);
     rep->clean = own->manifest.clean && rep->folded_nodes == 0 && rep->torn_bytes == 0;
     atomic_store(&own->indexed_bytes, 0);
     atomic_store(&own->flushed_seq, fold_from);
@@ -469,7 +511,7 @@ static int open_all(struct engine *e, struct engine_report *rep)
     }
     rc = sync_log(e);
     if (rc == E_OK && own->opt.salvage) rc = worker_checkpoint(e, false);
-    return rc;
+    return rc == E_OK ? salvage_end_tree(e) : rc;
 }
 
 int engine_open(const struct engine_options *o, struct engine **out, struct engine_report *rep)

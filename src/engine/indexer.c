@@ -105,14 +105,15 @@ static void hash_batch(struct fold_batch *b)
     for (; i < b->n; i++) blake2b_256(b->hashes[i], b->bytes.p + b->items[i].off, b->items[i].n);
 }
 
-/* Leaves whose node and hash are both lost (only after a repair without a tree): zeros keep the places of the others. */
+/* Leaves whose node is gone (only after a repair): the old ones keep the root as it was, zeros at least the places of the others. */
 static int fill_gap(struct engine *e, uint64_t upto)
 {
-    static const uint8_t none[GAP_CHUNK][HASH_BYTES];
+    uint8_t leaf[GAP_CHUNK][HASH_BYTES];
     int rc = E_OK;
     while (rc == E_OK && tree_size(e->tree) < upto) {
-        uint64_t n = upto - tree_size(e->tree);
-        rc = tree_append(e->tree, none, n < GAP_CHUNK ? n : GAP_CHUNK);
+        uint64_t size = tree_size(e->tree), n = upto - size < GAP_CHUNK ? upto - size : GAP_CHUNK;
+        rc = salvage_leaves(e, size, n, leaf);
+        if (rc == E_OK) rc = tree_append(e->tree, (const uint8_t(*)[HASH_BYTES])leaf, n);
     }
     return rc;
 }

@@ -1,4 +1,5 @@
-/* The engine core's private state, shared by engine.c, append.c, sync.c, indexer.c, worker.c, compact.c, points.c and verify.c.
+/* The engine core's private state, shared by engine.c, append.c, sync.c, indexer.c, worker.c, compact.c, salvage.c,
+ * points.c and verify.c.
  *
  * Lock order (base/thread.h): compact -> checkpoint -> indexer -> {tree, index, drain, log} -> leaf. The three threads each have a leaf lock
  * of their own for sleeping; it is never held while anything is done. */
@@ -70,6 +71,8 @@ struct engine_own {
     uint64_t cursor_seq; /* newest seq that it returned, 0 = none yet */
     struct fold_batch batch;
     bool rebuilding;          /* folding a log with gaps from its start: predecessors may be missing */
+    struct os_file *old_entries; /* salvage: the leaves as they were, for nodes that are not there; NULL: none */
+    uint64_t n_old;
     atomic_uint fold_waiters; /* who wants fold_lock: the indexer steps back */
     struct engine_thread indexer;
 
@@ -131,6 +134,11 @@ int indexer_build(struct engine *e) MUST_CHECK; /* one slice of sorted index bui
 void indexer_lock(struct engine *e);
 void indexer_unlock(struct engine *e);
 int indexer_fail(struct engine *e, int code, uint64_t seq);
+
+/* ---- salvage.c: while opening only ---- */
+int salvage_begin_tree(struct engine *e) MUST_CHECK; /* sets the old leaves aside, before the tree is opened empty */
+int salvage_leaves(struct engine *e, uint64_t first, size_t n, uint8_t (*out)[HASH_BYTES]) MUST_CHECK; /* zeros where there is none */
+int salvage_end_tree(struct engine *e) MUST_CHECK; /* a manifest names the new root: the old leaves go */
 
 /* ---- worker.c ---- */
 void worker_thread(void *engine);

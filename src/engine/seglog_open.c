@@ -364,6 +364,29 @@ static int open_unsealed(struct opening *op, const struct seg_id *id, uint64_t u
     return rc;
 }
 
+/* Salvage trusts no sidecar: are the records where it says? *whole = false: no, so the segment is to be read for what is left. */
+static int check_records(struct opening *op, struct os_file *f, const struct sidecar *side, bool *whole)
+{
+    const struct sidecar_info *about = sidecar_about(side);
+    uint64_t n = sidecar_count(side);
+    struct segscan scan;
+    int rc = E_OK;
+    segscan_init(&scan, op->l->os, f, SEGMENT_HEADER_BYTES, about->segment_bytes);
+    for (uint64_t i = 0; rc == E_OK && i < n; i++) {
+        struct sidecar_place at;
+        struct segscan_record rec;
+        rc = sidecar_place(side, i, &at);
+        if (rc == E_OK && (at.offset < scan.at || at.offset > scan.limit || at.offset % 4)) rc = E_CORRUPT;
+        if (rc == E_OK && at.offset > scan.at && !(about->flags & SIDECAR_LOSSY)) rc = E_CORRUPT;
+        if (rc == E_OK) scan.at = at.offset;
+        if (rc == E_OK) rc = segscan_next(&scan, &rec);
+        if (rc == E_OK && (rec.seq != at.seq || rec.more != at.more)) rc = E_CORRUPT;
+    }
+    segscan_fini(&scan);
+    *whole = rc == E_OK;
+    return rc == E_CORRUPT || rc == E_END ? E_OK : rc;
+}
+
 static int open_sealed(struct opening *op, const struct seg_id *id, struct os_file *f, struct sidecar **side)
 {
     struct segment_header h;
@@ -390,6 +413,9 @@ static int open_segment(struct opening *op, const struct seg_id *id, uint64_t up
     int rc = os_open(l->os, segment_path(&path, l->dir, name), op->o->read_only ? OS_READ : OS_WRITE, &f);
     if (rc == E_OK) rc = os_size(l->os, f, &size);
     if (rc == E_OK) rc = open_sidecar(op, id, upto, size, &side);
+    bool whole = true;
+    if (rc == E_OK && op->o->salvage) rc = check_records(op, f, side, &whole);
+    if (rc == E_OK && !whole) rc = E_NOTFOUND;
     if (rc == E_OK) {
         rc = open_sealed(op, id, f, &side);
     } else if (rc == E_NOTFOUND && f) {
