@@ -143,7 +143,7 @@ static void reply_raw(struct call *c, uint64_t seq)
 void cmd_dnode(struct call *c)
 {
     uint64_t seq;
-    struct doc_view v;
+    struct doc_view v = {0};
     struct doc_data data = {.wanted = true};
     bool raw = c->argc == 3 && arg_is(c, 2, "RAW");
     if (c->argc > 3 || (c->argc == 3 && !raw)) {

@@ -71,7 +71,7 @@ static slice picked(const struct read_options *o, slice json, struct buf *mem)
 
 static void reply_with_meta(struct call *c, const struct read_options *o, const struct ks_value *value)
 {
-    struct doc_view v;
+    struct doc_view v = {0};
     struct buf mem = {0};
     int r = doc_view_load(c, value->seq, &v);
     if (r == E_NOTFOUND) {

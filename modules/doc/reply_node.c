@@ -71,7 +71,8 @@ static int judge_state(struct call *c, struct doc_view *v)
 int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
 {
     struct engine *e = doc_engine(c);
-    *v = (struct doc_view){.seq = seq};
+    struct buf mem = v->mem;
+    *v = (struct doc_view){.seq = seq, .mem = mem};
     int r = engine_catch_up(e, seq);
     if (r == E_OK) r = engine_hash(e, seq, v->hash);
     if (r != E_OK) return r;
@@ -83,7 +84,7 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
         v->state = DOC_PRUNED;
         return E_OK;
     }
-    if (r == E_OK) r = engine_commit_of(e, seq, &v->commit_first, &v->commit_last);
+    if (r == E_OK) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
     return r == E_OK ? judge_state(c, v) : r;
 }
 

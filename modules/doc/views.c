@@ -12,17 +12,16 @@ struct packed {
 
 void views_add(struct call *c, struct views *vs, uint64_t seq, uint32_t depth)
 {
-    struct doc_view v;
-    int r = doc_view_load(c, seq, &v);
-    struct packed p = {.seq = seq, .depth = depth, .failure = r, .state = v.state, .pruned = v.pruned};
-    p.commit_first = v.commit_first;
-    p.commit_last = v.commit_last;
-    memcpy(p.hash, v.hash, HASH_BYTES);
-    if (r == E_OK && !v.pruned) p.bytes = v.raw.n - (vs->with_data ? 0 : v.node.payload.n); /* the payload is a node's end */
+    struct doc_view *v = &vs->view;
+    int r = doc_view_load(c, seq, v);
+    struct packed p = {.seq = seq, .depth = depth, .failure = r, .state = v->state, .pruned = v->pruned};
+    p.commit_first = v->commit_first;
+    p.commit_last = v->commit_last;
+    memcpy(p.hash, v->hash, HASH_BYTES);
+    if (r == E_OK && !v->pruned) p.bytes = v->raw.n - (vs->with_data ? 0 : v->node.payload.n); /* the payload is a node's end */
     buf_add(&vs->mem, &p, sizeof p);
-    if (p.bytes) buf_add(&vs->mem, v.raw.p, (size_t)p.bytes);
+    if (p.bytes) buf_add(&vs->mem, v->raw.p, (size_t)p.bytes);
     vs->n++;
-    doc_view_fini(&v);
 }
 
 static void reply_row(struct call *c, const struct packed *p, slice raw, bool with_data)
@@ -59,5 +58,6 @@ void views_reply(struct call *c, const struct views *vs)
 void views_fini(struct views *vs)
 {
     buf_fini(&vs->mem);
+    doc_view_fini(&vs->view);
     vs->n = 0;
 }

@@ -11,6 +11,7 @@ struct views {
     struct buf mem;
     size_t n;
     bool with_data;
+    struct doc_view view; /* one row's buffer, used again for the next */
 };
 
 /* Adds the row of a node. depth: shown before the node's fields unless VIEWS_NO_DEPTH. A node that cannot be read becomes a row that

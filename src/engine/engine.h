@@ -115,6 +115,8 @@ API int engine_read(struct engine *e, uint64_t seq, struct buf *mem, struct node
 API int engine_read_raw(struct engine *e, uint64_t seq, struct buf *mem, slice *raw) MUST_CHECK;
 API int engine_hash(struct engine *e, uint64_t seq, uint8_t out[HASH_BYTES]) MUST_CHECK; /* also of pruned nodes */
 API int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last) MUST_CHECK;
+/* The same for a node that the caller has just read. */
+API int engine_commit_of_node(struct engine *e, const struct node *n, uint64_t *first, uint64_t *last) MUST_CHECK;
 
 /* ---- points ---- */
 enum { ENGINE_HEAD = 0 };

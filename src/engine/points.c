@@ -89,15 +89,12 @@ static int commit_goes_on(struct engine *e, uint64_t seq, bool *on, uint64_t *fi
     return rc;
 }
 
-int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last)
+/* The end of the commit that begins at `begin` and holds seq. */
+static int commit_last(struct engine *e, uint64_t seq, uint64_t begin, uint64_t *last)
 {
-    ASSERT(e && e->log);
-    ASSERT(first && last);
-    uint64_t begin = 0, end = seq;
+    uint64_t end = seq;
     bool more = false;
-    int rc = reach_log(e, seq);
-    if (rc == E_OK) rc = commit_first(e, seq, &begin);
-    if (rc < 0) return rc;
+    int rc;
     while ((rc = seglog_more(e->log, end, &more)) == E_OK && more) end++;
     if (rc == E_PRUNED) { /* compaction took nodes out of the commit's middle or end */
         bool on = true;
@@ -107,10 +104,29 @@ int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *
             if (rc == E_OK && on && start == begin) rc = next_present(e, end, &end);
         }
     }
-    if (rc < 0) return rc;
-    *first = begin;
-    *last = end;
-    return E_OK;
+    if (rc == E_OK) *last = end;
+    return rc;
+}
+
+int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last)
+{
+    ASSERT(e && e->log);
+    ASSERT(first && last);
+    uint64_t begin = 0;
+    int rc = reach_log(e, seq);
+    if (rc == E_OK) rc = commit_first(e, seq, &begin);
+    if (rc == E_OK) rc = commit_last(e, seq, begin, last);
+    if (rc == E_OK) *first = begin;
+    return rc;
+}
+
+int engine_commit_of_node(struct engine *e, const struct node *n, uint64_t *first, uint64_t *last)
+{
+    ASSERT(e && e->log);
+    ASSERT(n->seq > n->commit_pos);
+    int rc = commit_last(e, n->seq, n->seq - n->commit_pos, last);
+    if (rc == E_OK) *first = n->seq - n->commit_pos;
+    return rc;
 }
 
 int engine_round_down(struct engine *e, uint64_t seq, uint64_t *point)

@@ -248,6 +248,7 @@ static int extend_tail(struct seglog *l)
         rc = os_extend(l->os, tail->file, want);
         if (rc == E_OK) __atomic_store_n(&tail->extended, want, __ATOMIC_RELEASE);
     }
+    segment_see(tail);
     segment_unref(&tail);
     return rc;
 }

@@ -160,6 +160,29 @@ int segment_sealed(struct os *os, const char *dir, const struct seg_id *id, stru
     return E_OK;
 }
 
+void segment_see(struct segment *s)
+{
+    char name[SEGMENT_NAME_BYTES];
+    struct buf path = {0};
+    uint32_t n = s->views;
+    uint64_t size = __atomic_load_n(&s->extended, __ATOMIC_ACQUIRE);
+    ASSERT(s->table);
+    if (n == SEGMENT_VIEWS_MAX || size <= (n ? s->view_bytes[n - 1] : 0)) return;
+    segment_name(name, s->id.first_seq, s->id.generation, "seg");
+    if (os_open(s->os, segment_path(&path, s->dir, name), OS_READ | OS_MAPPED, &s->view[n]) == E_OK) {
+        s->view_bytes[n] = size;
+        __atomic_store_n(&s->views, n + 1, __ATOMIC_RELEASE);
+    }
+    buf_fini(&path);
+}
+
+/* The handle for bytes below `end`. */
+static struct os_file *handle(const struct segment *s, uint64_t end)
+{
+    uint32_t n = __atomic_load_n(&s->views, __ATOMIC_ACQUIRE);
+    return n > 0 && end <= s->view_bytes[n - 1] ? s->view[n - 1] : s->file;
+}
+
 struct segment *segment_ref(struct segment *s)
 {
     uint32_t before = __atomic_fetch_add(&s->refs, 1, __ATOMIC_RELAXED);
@@ -188,6 +211,7 @@ void segment_unref(struct segment **segment)
     uint32_t before = __atomic_fetch_sub(&s->refs, 1, __ATOMIC_ACQ_REL);
     ASSERT(before > 0);
     if (before > 1) return;
+    for (uint32_t i = 0; i < s->views; i++) os_close(s->os, &s->view[i]);
     os_close(s->os, &s->file);
     sidecar_close(&s->side);
     if (s->doomed) remove_files(s);
@@ -321,14 +345,14 @@ int segment_read(const struct segment *s, const struct sidecar_place *at, struct
     ASSERT(at->offset < at->end);
     if (n > READ_AT_ONCE) { /* behind the last record before a gap the space may be anything */
         uint8_t word[4];
-        int early = os_read_full(s->os, s->file, at->offset, word, 4);
+        int early = os_read_full(s->os, handle(s, at->offset + 4), at->offset, word, 4);
         if (early) return early == E_CORRUPT ? damaged(s, at, "the file is too short") : early;
         size = record_size(get_u32(word) & ~RECORD_MORE);
         if (size > n) return damaged(s, at, "the length is wrong");
         n = size;
     }
     buf_clear(mem);
-    int rc = os_read_full(s->os, s->file, at->offset, buf_reserve(mem, n), n);
+    int rc = os_read_full(s->os, handle(s, at->offset + n), at->offset, buf_reserve(mem, n), n);
     if (rc) return rc == E_CORRUPT ? damaged(s, at, "the file is too short") : rc;
     mem->n = n;
     slice node;

@@ -34,6 +34,8 @@ bool segment_name_parse(const char *name, uint64_t *first_seq, uint32_t *generat
 /* dir/name with a NUL; replaces out. */
 const char *segment_path(struct buf *out, const char *dir, const char *name);
 
+#define SEGMENT_VIEWS_MAX 24
+
 struct segment_table;
 
 struct segment {
@@ -48,6 +50,11 @@ struct segment {
     uint64_t count;              /* open: atomic, release by the appender; acquire by readers, who then see table and bytes */
     uint64_t end;                /* file bytes in use; open: atomic, stored before count */
     uint64_t extended;           /* open: atomic; file size reserved */
+    /* Open: mapped handles over the first view_bytes[i] of the file, each larger than the one before; all live until the object goes,
+     * because a reader may be in any of them. */
+    struct os_file *view[SEGMENT_VIEWS_MAX];
+    uint64_t view_bytes[SEGMENT_VIEWS_MAX];
+    uint32_t views; /* atomic, release by the one background caller */
 };
 
 /* Takes over the file: an open segment with what is to be appended behind `end`. `bytes` is how large it may get. */
@@ -59,6 +66,9 @@ int segment_sealed(struct os *os, const char *dir, const struct seg_id *id, stru
                    struct segment **out) MUST_CHECK;
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment **s);
+
+/* Maps the file as far as it is extended, so that reads of an open segment need no system call. When it cannot, they go on as before. */
+void segment_see(struct segment *s);
 
 /* Room for this in the table? */
 bool segment_fits(const struct segment *s, uint32_t count, size_t bytes);
