@@ -8,6 +8,9 @@
  * At every moment of a crash the manifest names files that exist and are whole. Between 3 and 4 an index entry may lead to a node that is gone: reading it
  * answers E_PRUNED, which is the truth. After a crash there, 4 is done from what the segments still hold (compact_plan_resume).
  *
+ * Every node that is copied is hashed and compared with the tree's leaf: damage that its CRC does not show is not carried on with a fresh one, it ends
+ * the compaction with E_CORRUPT and stays where it is.
+ *
  * A manifest write that fails in 3 leaves unknown which of the two segments the file on disk names: both stay, and no compaction runs until the
  * next start has sorted it out (`blocked`). */
 #include "engine/compact_plan.h"
@@ -20,6 +23,7 @@
 #define FORGET_SLICE         1024
 #define THROTTLE_SLICE_BYTES (256u << 10)
 #define SLEEP_MAX_US         100000u
+#define LEAVES               2048 /* read at once */
 
 struct compaction {
     struct engine *e;
@@ -28,6 +32,8 @@ struct compaction {
     uint64_t paced_bytes; /* since pace_us */
     uint64_t pace_us;
     uint64_t done;
+    uint64_t leaf_first, n_leaves; /* entries of the tree at hand */
+    uint8_t (*leaf)[HASH_BYTES];
 };
 
 static bool cancelled(void *ctx)
@@ -82,6 +88,49 @@ static bool keep_node(void *ctx, uint64_t seq)
     return seq > c->plan.base || !compact_bit(c->plan.drop, seq);
 }
 
+/* ---- checking what is copied ---- */
+
+static int load_leaves(struct compaction *c, uint64_t first)
+{
+    uint64_t size = tree_size(c->e->tree), n = LEAVES;
+    ASSERT(first < size);
+    if (!c->leaf) c->leaf = mem_alloc(LEAVES * sizeof(*c->leaf));
+    if (n > size - first) n = size - first;
+    int rc = tree_entries_unchecked(c->e->tree, first, n, c->leaf);
+    c->leaf_first = first;
+    c->n_leaves = rc == E_OK ? n : 0;
+    return rc;
+}
+
+/* The hash is not what the tree's file says: which of the two is wrong? */
+static int judge(struct compaction *c, uint64_t seq, const uint8_t hash[HASH_BYTES])
+{
+    uint8_t leaf[HASH_BYTES];
+    int rc = tree_entry(c->e->tree, seq - 1, leaf);
+    if (rc == E_CORRUPT) return err_note(rc, "compaction: the tree's entry of seq %llu is damaged", (unsigned long long)seq);
+    if (rc == E_OK && memcmp(leaf, hash, HASH_BYTES) != 0)
+        rc = err_note(E_CORRUPT, "compaction: node %llu does not have the hash that it was written with", (unsigned long long)seq);
+    return rc;
+}
+
+static int check_nodes(void *ctx, size_t n, const uint64_t *seq, const slice *raw)
+{
+    struct compaction *c = ctx;
+    uint8_t hash[SEG_REWRITE_GROUP][HASH_BYTES];
+    int rc = E_OK;
+    ASSERT(n > 0 && n <= SEG_REWRITE_GROUP);
+    if (n == 4)
+        blake2b_256_x4(hash, raw);
+    else
+        for (size_t i = 0; i < n; i++) blake2b_256(hash[i], raw[i].p, raw[i].n);
+    for (size_t i = 0; rc == E_OK && i < n; i++) {
+        uint64_t at = seq[i] - 1;
+        if (at - c->leaf_first >= c->n_leaves) rc = load_leaves(c, at);
+        if (rc == E_OK && memcmp(c->leaf[at - c->leaf_first], hash[i], HASH_BYTES) != 0) rc = judge(c, seq[i], hash[i]);
+    }
+    return rc;
+}
+
 /* ---- step 3 ---- */
 
 static int install(struct engine *e, const struct seg_rewrite *rw)
@@ -104,7 +153,14 @@ static int rewrite_group(struct compaction *c, const struct compact_group *g)
     struct seg_rewrite rw;
     ASSERT(g->nodes >= g->drops);
     c->node_bytes = g->nodes ? g->bytes / g->nodes : 0;
-    int rc = seglog_rewrite(e->log, g->first_seq, g->last_seq, keep_node, c, cancelled, &rw);
+    const struct seg_rewrite_options o = {.first_seq = g->first_seq,
+                                          .last_seq = g->last_seq,
+                                          .keep = keep_node,
+                                          .check = check_nodes,
+                                          .cancelled = cancelled,
+                                          .ctx = c};
+    int rc = engine_catch_up(e, g->last_seq); /* the tail may hold what has no leaf yet */
+    if (rc == E_OK) rc = seglog_rewrite(e->log, &o, &rw);
     if (rc == E_OK) rc = install(e, &rw);
     show_progress(c);
     return rc;
@@ -241,6 +297,7 @@ static int compact(struct engine *e, const struct compact_options *o)
     fill_status(&c, true, E_OK);
     if (rc == E_OK && !o->dry_run && c.plan.n_groups) rc = carry_out(&c);
     fill_status(&c, false, rc);
+    mem_free(c.leaf);
     compact_plan_fini(&c.plan);
     return rc;
 }

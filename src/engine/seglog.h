@@ -95,14 +95,22 @@ struct seg_info {
     bool sealed;
 };
 size_t seglog_segments(struct seglog *l, struct seg_info *out, size_t max); /* how many there are; fills up to max */
-/* Writes a new generation that covers segments [first, last] (indexes of seglog_segments, all sealed) and keeps the seqs
- * for which keep() is true. Not yet installed: the caller writes the manifest, then calls install. Synced when it returns. */
+/* Writes a new generation that covers the segments of [first_seq, last_seq] (whole and sealed) and keeps the seqs for which keep() is true.
+ * Not yet installed: the caller writes the manifest, then calls install. Synced when it returns. */
+#define SEG_REWRITE_GROUP 4
+struct seg_rewrite_options {
+    uint64_t first_seq, last_seq;
+    bool (*keep)(void *ctx, uint64_t seq);
+    /* May be NULL. Sees every kept node once before it is written, in order, up to SEG_REWRITE_GROUP at once; what it answers but E_OK ends the rewrite. */
+    int (*check)(void *ctx, size_t n, const uint64_t *seq, const slice *raw);
+    bool (*cancelled)(void *ctx); /* may be NULL */
+    void *ctx;                    /* of all three */
+};
 struct seg_rewrite {
     struct seg_id id;
     uint64_t last_seq, nodes, bytes_before, bytes_after;
 };
-int seglog_rewrite(struct seglog *l, uint64_t first_seq, uint64_t last_seq, bool (*keep)(void *ctx, uint64_t seq), void *ctx,
-                   bool (*cancelled)(void *ctx), struct seg_rewrite *out) MUST_CHECK;
+int seglog_rewrite(struct seglog *l, const struct seg_rewrite_options *o, struct seg_rewrite *out) MUST_CHECK;
 /* Puts the rewritten segment in the place of its range and removes the old files (readers that hold them go on). */
 int seglog_install(struct seglog *l, const struct seg_rewrite *rw) MUST_CHECK;
 /* Throws an uninstalled rewrite away. */

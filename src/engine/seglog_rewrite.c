@@ -3,6 +3,8 @@
  * A kept record is held back until it is known whether another of its commit is kept: when what followed it is dropped, it becomes the last
  * of its commit and must not claim the next commit's first record. Only the record's header changes then; the node and its hash never do.
  *
+ * Nodes are copied once, straight into the buffer that is written, and shown to the caller's check from there: it costs no copy to let it compare hashes.
+ *
  * Until the manifest names the new file it means nothing: a crash leaves a leftover that the next start removes. */
 #include "engine/seglog_part.h"
 
@@ -14,19 +16,36 @@
 
 struct rewrite {
     struct seglog *l;
+    const struct seg_rewrite_options *o;
     struct os_file *file;
     struct seg_id id;
-    uint64_t last_seq;
-    uint64_t written;  /* file bytes */
-    struct buf out;    /* not yet written */
-    struct buf held;   /* the newest kept node, not yet in `out` */
-    uint64_t held_seq; /* 0 = none */
+    uint64_t written; /* file bytes */
+    struct buf out;   /* not yet written; the last record there may be the held one */
+    size_t held_at, held_bytes;
+    uint64_t held_seq; /* the newest kept node, whose header is not written yet; 0 = none */
+    size_t n_group;    /* nodes in `out` that the check has not seen */
+    uint64_t group_seq[SEG_REWRITE_GROUP];
+    struct {
+        size_t at, n;
+    } group[SEG_REWRITE_GROUP];
     struct sidecar_draft draft;
 };
 
+static int check_group(struct rewrite *w)
+{
+    slice raw[SEG_REWRITE_GROUP];
+    size_t n = w->n_group;
+    if (n == 0) return E_OK;
+    for (size_t i = 0; i < n; i++) raw[i] = slice_of(w->out.p + w->group[i].at, w->group[i].n);
+    w->n_group = 0;
+    return w->o->check(w->o->ctx, n, w->group_seq, raw);
+}
+
 static int flush(struct rewrite *w)
 {
-    int rc = w->out.n ? os_write(w->l->os, w->file, w->written, w->out.p, w->out.n) : E_OK;
+    ASSERT(w->held_seq == 0);
+    int rc = check_group(w);
+    if (rc == E_OK && w->out.n) rc = os_write(w->l->os, w->file, w->written, w->out.p, w->out.n);
     if (rc) return rc;
     w->written += w->out.n;
     buf_clear(&w->out);
@@ -35,36 +54,48 @@ static int flush(struct rewrite *w)
 
 static int put_held(struct rewrite *w, bool more)
 {
-    size_t size = record_size(w->held.n);
-    uint64_t at = w->written + w->out.n;
     if (w->held_seq == 0) return E_OK;
-    if (at + size > ENTRY_OFFSET_MAX)
-        return err_note(E_TOOBIG, "a compacted segment would be larger than a sidecar can describe");
-    uint8_t *p = buf_reserve(&w->out, size);
-    memcpy(p + RECORD_HEADER_BYTES, w->held.p, w->held.n);
-    put_u32(p, record_seal(p, w->held.n, more));
-    w->out.n += size;
-    sidecar_draft_add(&w->draft, w->held_seq - w->id.first_seq, at, more);
+    uint8_t *p = w->out.p + w->held_at;
+    put_u32(p, record_seal(p, w->held_bytes, more));
+    sidecar_draft_add(&w->draft, w->held_seq - w->id.first_seq, w->written + w->held_at, more);
     w->held_seq = 0;
     return w->out.n >= OUT_BYTES ? flush(w) : E_OK;
 }
 
-static int copy(struct rewrite *w, bool (*keep)(void *ctx, uint64_t seq), void *ctx, bool (*cancelled)(void *ctx))
+static int hold(struct rewrite *w, uint64_t seq, slice raw)
 {
+    size_t size = record_size(raw.n);
+    ASSERT(w->held_seq == 0);
+    if (w->written + w->out.n + size > ENTRY_OFFSET_MAX)
+        return err_note(E_TOOBIG, "a compacted segment would be larger than a sidecar can describe");
+    uint8_t *p = buf_reserve(&w->out, size);
+    memcpy(p + RECORD_HEADER_BYTES, raw.p, raw.n);
+    w->held_at = w->out.n;
+    w->held_bytes = raw.n;
+    w->held_seq = seq;
+    w->out.n += size;
+    if (!w->o->check) return E_OK;
+    w->group_seq[w->n_group] = seq;
+    w->group[w->n_group].at = w->held_at + RECORD_HEADER_BYTES;
+    w->group[w->n_group++].n = raw.n;
+    return w->n_group == SEG_REWRITE_GROUP ? check_group(w) : E_OK;
+}
+
+static int copy(struct rewrite *w)
+{
+    const struct seg_rewrite_options *o = w->o;
     struct seglog_cursor *c = NULL;
     uint64_t seq = 0, turn = 0;
     bool more = false, same = false; /* same: the held record's commit goes on */
     int rc = seglog_cursor_open(w->l, w->id.first_seq, &c);
     while (rc == E_OK) {
         slice raw;
-        if (turn++ % CANCEL_EVERY == 0 && cancelled && cancelled(ctx)) rc = E_CANCELLED;
+        if (turn++ % CANCEL_EVERY == 0 && o->cancelled && o->cancelled(o->ctx)) rc = E_CANCELLED;
         if (rc == E_OK) rc = seglog_cursor_next(c, &seq, &raw, &more);
-        if (rc == E_END || (rc == E_OK && seq > w->last_seq)) break;
-        if (rc == E_OK && keep(ctx, seq)) {
+        if (rc == E_END || (rc == E_OK && seq > o->last_seq)) break;
+        if (rc == E_OK && o->keep(o->ctx, seq)) {
             rc = put_held(w, same);
-            buf_clear(&w->held);
-            buf_add_slice(&w->held, raw);
-            w->held_seq = seq;
+            if (rc == E_OK) rc = hold(w, seq, raw);
             same = true;
         }
         if (!more) same = false;
@@ -75,8 +106,10 @@ static int copy(struct rewrite *w, bool (*keep)(void *ctx, uint64_t seq), void *
 }
 
 /* Checks that [first, last] is a run of whole sealed segments; sums them up. */
-static int check_range(struct seglog *l, uint64_t first_seq, uint64_t last_seq, struct rewrite *w, uint64_t *bytes)
+static int check_range(struct rewrite *w, uint64_t *bytes)
 {
+    struct seglog *l = w->l;
+    uint64_t first_seq = w->o->first_seq, last_seq = w->o->last_seq;
     size_t n = seglog_segments(l, NULL, 0), at = 0;
     struct seg_info *info = mem_alloc((n ? n : 1) * sizeof *info);
     n = seglog_segments(l, info, n) < n ? 0 : n;
@@ -118,7 +151,7 @@ static int finish(struct rewrite *w)
                                .flags = SEGMENT_COMPACTED,
                                .records = (uint32_t)w->draft.count};
     struct sidecar_info info = {.first_seq = w->id.first_seq,
-                                .last_seq = w->last_seq,
+                                .last_seq = w->o->last_seq,
                                 .generation = w->id.generation,
                                 .segment_bytes = w->written,
                                 .flags = SIDECAR_SPARSE};
@@ -145,28 +178,26 @@ static void remove_files(struct seglog *l, const struct seg_id *id)
     buf_fini(&path);
 }
 
-int seglog_rewrite(struct seglog *l, uint64_t first_seq, uint64_t last_seq, bool (*keep)(void *ctx, uint64_t seq), void *ctx,
-                   bool (*cancelled)(void *ctx), struct seg_rewrite *out)
+int seglog_rewrite(struct seglog *l, const struct seg_rewrite_options *o, struct seg_rewrite *out)
 {
-    struct rewrite w = {.l = l, .last_seq = last_seq};
+    struct rewrite w = {.l = l, .o = o};
     uint64_t before = 0;
-    ASSERT(l && keep && out && !l->read_only);
-    ASSERT(first_seq > 0 && first_seq <= last_seq);
-    int rc = check_range(l, first_seq, last_seq, &w, &before);
+    ASSERT(l && o && o->keep && out && !l->read_only);
+    ASSERT(o->first_seq > 0 && o->first_seq <= o->last_seq);
+    int rc = check_range(&w, &before);
     if (rc == E_OK) rc = start(&w);
     bool made = w.file != NULL;
-    if (rc == E_OK) rc = copy(&w, keep, ctx, cancelled);
+    if (rc == E_OK) rc = copy(&w);
     if (rc == E_OK) rc = finish(&w);
     os_close(l->os, &w.file);
     if (rc == E_OK) {
         *out = (struct seg_rewrite){
-            .id = w.id, .last_seq = last_seq, .nodes = w.draft.count, .bytes_before = before, .bytes_after = w.written};
+            .id = w.id, .last_seq = o->last_seq, .nodes = w.draft.count, .bytes_before = before, .bytes_after = w.written};
     } else if (made) {
         remove_files(l, &w.id);
     }
     sidecar_draft_fini(&w.draft);
     buf_fini(&w.out);
-    buf_fini(&w.held);
     return rc;
 }
 

@@ -36,6 +36,8 @@ uint64_t tree_size(const struct tree *t);
 /* Root of the first `size` entries (0 <= size <= tree_size): from tiles, O(log size) of them. */
 int tree_root(struct tree *t, uint64_t size, uint8_t root[HASH_BYTES]) MUST_CHECK;
 int tree_entry(struct tree *t, uint64_t index, uint8_t entry[HASH_BYTES]) MUST_CHECK; /* checked; E_INVALID unless index < tree_size */
+/* n entries from `first` on as they are stored, not checked against the root: only for who compares them with hashes of nodes and asks tree_entry where they differ. */
+int tree_entries_unchecked(struct tree *t, uint64_t first, size_t n, uint8_t (*out)[HASH_BYTES]) MUST_CHECK; /* E_INVALID beyond tree_size */
 int tree_inclusion(struct tree *t, uint64_t index, uint64_t size, struct tree_proof *out) MUST_CHECK;   /* E_INVALID unless index < size <= tree_size */
 int tree_consistency(struct tree *t, uint64_t from, uint64_t to, struct tree_proof *out) MUST_CHECK;    /* E_INVALID unless from <= to <= tree_size */
 /* Looks a hash up by its first `digits` hex digits' worth of bits (8..64 digits). *index on E_OK; E_NOTFOUND; E_AMBIGUOUS. */

@@ -1,6 +1,7 @@
 /* Compaction end to end: what stays is all there, what went answers PRUNED, proofs go on, dry runs tell the truth. */
 #include "unit/engine/engine_world.h"
 
+#include "base/codec.h"
 #include "base/thread.h"
 
 #include <sched.h>
@@ -188,12 +189,69 @@ static void cancelled_and_throttled(void **state)
     world_stop(&w);
 }
 
+static int take_last(void *ctx, const char *name)
+{
+    char(*last)[64] = ctx;
+    size_t n = strlen(name);
+    if (n < sizeof(*last) && strcmp(name + n - 4, ".seg") == 0 && strcmp(name, *last) > 0) snprintf(*last, sizeof(*last), "%s", name);
+    return 0;
+}
+
+/* Alters a node where it lies, and gives its record the checksum that fits. */
+static void alter(struct os *os, const char *path, uint64_t seq)
+{
+    struct buf file = {0};
+    struct os_file *f = NULL;
+    slice node;
+    bool more, done = false;
+    size_t size;
+    assert_int_equal(os_read_file(os, path, 1 << 20, &file), E_OK);
+    for (size_t at = 64; !done && record_check(slice_of(file.p + at, file.n - at), &node, &more, &size) == E_OK; at += size) {
+        if (get_u64(node.p + 8) != seq) continue;
+        file.p[at + RECORD_HEADER_BYTES + node.n - 2] ^= 1;
+        put_u32(file.p + at, record_seal(file.p + at, node.n, more));
+        done = true;
+    }
+    assert_true(done);
+    assert_int_equal(os_open(os, path, OS_WRITE, &f), E_OK);
+    assert_int_equal(os_write(os, f, 0, file.p, file.n), E_OK);
+    os_close(os, &f);
+    buf_fini(&file);
+}
+
+/* What has another hash than it was written with is not given a new home. */
+static void damage_is_not_copied(void **state)
+{
+    struct world w = {0};
+    char last[64] = "", path[128];
+    uint64_t nodes = 40 * WORLD_KEYS, altered = nodes - 9, next;
+    struct compact_stats s;
+    struct verify_found f = {0};
+    world_start(&w);
+    fill(&w, 40);
+    assert_int_equal(engine_close(&w.e), E_OK);
+    assert_int_equal(os_list(w.os, "/db/log", take_last, &last), E_OK);
+    snprintf(path, sizeof(path), "/db/log/%s", last);
+    alter(w.os, path, altered);
+    world_open(&w);
+    assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_CORRUPT);
+    assert_int_equal(s.result, E_CORRUPT);
+    for (int round = 0; round < 2; round++) { /* it can still be found, where it was */
+        f = (struct verify_found){0};
+        assert_int_equal(engine_verify_slice(w.e, 1, UINT64_MAX, UINT64_MAX, NULL, NULL, &f, &next), E_OK);
+        assert_int_equal(f.bad, 1);
+        world_expect(&w, 3, UINT64_MAX, TEXT, 0);
+        world_reopen(&w);
+    }
+    world_stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_newest_only),          cmocka_unit_test(second_run_finds_nothing),
         cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
-        cmocka_unit_test(cancelled_and_throttled),
+        cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,13 @@ static bool stop_now(void *ctx)
     return true;
 }
 
+static int rewrite(struct seglog *l, uint64_t first, uint64_t last, bool (*keep)(void *ctx, uint64_t seq), uint64_t *seed, bool (*stop)(void *ctx),
+                   struct seg_rewrite *out)
+{
+    const struct seg_rewrite_options o = {.first_seq = first, .last_seq = last, .keep = keep, .cancelled = stop, .ctx = seed};
+    return seglog_rewrite(l, &o, out);
+}
+
 static uint64_t newest_kept(uint64_t seed, uint64_t seq)
 {
     uint64_t last = 0;
@@ -99,7 +106,7 @@ static uint64_t rewrite_all(struct os *os, struct seglog *l, uint64_t seed, uint
     assert_true(n > 2);
     *through = info[n - 2].last_seq;
     for (uint64_t s = 1; s <= *through; s++) kept += keep_some(&seed, s);
-    assert_int_equal(seglog_rewrite(l, 1, *through, keep_some, &seed, NULL, &rw), E_OK);
+    assert_int_equal(rewrite(l, 1, *through, keep_some, &seed, NULL, &rw), E_OK);
     assert_true(rw.nodes == kept && rw.last_seq == *through && rw.bytes_after < rw.bytes_before && rw.id.compacted);
     assert_int_equal(save_list(os, l, &rw), E_OK);
     assert_int_equal(seglog_install(l, &rw), E_OK);
@@ -203,16 +210,16 @@ static void test_none_kept_discard_cancel_invalid(void **state)
     work_background(l);
     size_t n = seglog_segments(l, info, 64);
     assert_true(n > 2);
-    assert_int_equal(seglog_rewrite(l, 2, info[0].last_seq, keep_some, &seed, NULL, &rw), E_INVALID);
-    assert_int_equal(seglog_rewrite(l, 1, info[0].last_seq - 1, keep_some, &seed, NULL, &rw), E_INVALID);
-    assert_int_equal(seglog_rewrite(l, 1, 1500, keep_some, &seed, NULL, &rw), E_INVALID); /* the tail is not sealed */
-    assert_int_equal(seglog_rewrite(l, 1, info[0].last_seq, keep_some, &seed, stop_now, &rw), E_CANCELLED);
-    assert_int_equal(seglog_rewrite(l, 1, info[0].last_seq, keep_some, &seed, NULL, &rw), E_OK);
+    assert_int_equal(rewrite(l, 2, info[0].last_seq, keep_some, &seed, NULL, &rw), E_INVALID);
+    assert_int_equal(rewrite(l, 1, info[0].last_seq - 1, keep_some, &seed, NULL, &rw), E_INVALID);
+    assert_int_equal(rewrite(l, 1, 1500, keep_some, &seed, NULL, &rw), E_INVALID); /* the tail is not sealed */
+    assert_int_equal(rewrite(l, 1, info[0].last_seq, keep_some, &seed, stop_now, &rw), E_CANCELLED);
+    assert_int_equal(rewrite(l, 1, info[0].last_seq, keep_some, &seed, NULL, &rw), E_OK);
     seglog_discard(l, &rw);
     work_check_all(l);
     struct os_file *f;
     assert_int_equal(os_open(os, "/store/log/0000000000000001-0001.seg", OS_READ, &f), E_NOTFOUND);
-    assert_int_equal(seglog_rewrite(l, 1, info[1].last_seq, keep_none, NULL, NULL, &rw), E_OK);
+    assert_int_equal(rewrite(l, 1, info[1].last_seq, keep_none, NULL, NULL, &rw), E_OK);
     assert_int_equal(rw.nodes, 0);
     assert_int_equal(save_list(os, l, &rw), E_OK);
     assert_int_equal(seglog_install(l, &rw), E_OK);
@@ -224,6 +231,56 @@ static void test_none_kept_discard_cancel_invalid(void **state)
     }
     seglog_close(&l);
     buf_fini(&mem);
+    os_free(&os);
+}
+
+struct seen {
+    uint64_t seed, last, n, fail_at;
+};
+static bool keep_seen(void *ctx, uint64_t seq)
+{
+    struct seen *s = ctx;
+    return keep_some(&s->seed, seq);
+}
+static int see(void *ctx, size_t n, const uint64_t *seq, const slice *raw)
+{
+    struct seen *s = ctx;
+    assert_true(n > 0 && n <= SEG_REWRITE_GROUP);
+    for (size_t i = 0; i < n; i++) {
+        struct node node;
+        assert_true(seq[i] > s->last && keep_some(&s->seed, seq[i]));
+        assert_int_equal(node_decode(raw[i], &node), E_OK);
+        assert_int_equal(node.seq, seq[i]);
+        s->last = seq[i];
+        s->n++;
+    }
+    return s->fail_at && s->last >= s->fail_at ? E_CORRUPT : E_OK;
+}
+
+/* Every kept node is shown once, in order, as it will be written; what the check does not like is not kept. */
+static void test_check(void **state)
+{
+    struct os *os = os_memory_new();
+    struct seglog *l;
+    struct seglog_report rep;
+    struct seg_info info[64];
+    struct seg_rewrite rw;
+    struct os_file *f = NULL;
+    struct seen seen = {.seed = 3, .fail_at = 700};
+    assert_int_equal(work_open(os, &l, &rep), E_OK);
+    assert_int_equal(work_append(l, 1500, 3), E_OK);
+    work_background(l);
+    size_t n = seglog_segments(l, info, 64);
+    struct seg_rewrite_options o = {.first_seq = 1, .last_seq = info[n - 2].last_seq, .keep = keep_seen, .check = see, .ctx = &seen};
+    assert_true(n > 2 && o.last_seq > 700);
+    assert_int_equal(seglog_rewrite(l, &o, &rw), E_CORRUPT);
+    assert_true(seen.last < 704 + 3 * SEG_REWRITE_GROUP);
+    assert_int_equal(os_open(os, "/store/log/0000000000000001-0001.seg", OS_READ, &f), E_NOTFOUND);
+    seen = (struct seen){.seed = 3};
+    assert_int_equal(seglog_rewrite(l, &o, &rw), E_OK);
+    assert_int_equal(seen.n, rw.nodes);
+    seglog_discard(l, &rw);
+    seglog_close(&l);
     os_free(&os);
 }
 
@@ -246,7 +303,7 @@ static void crash_once(uint64_t at, uint64_t seed, uint64_t *events)
     int rc = seglog_roll(l);
     size_t n = seglog_segments(l, info, 64);
     through = info[n - 2].last_seq;
-    if (rc == E_OK) rc = seglog_rewrite(l, 1, through, keep_some, &seed, NULL, &rw);
+    if (rc == E_OK) rc = rewrite(l, 1, through, keep_some, &seed, NULL, &rw);
     if (rc == E_OK) rc = work_append(l, 950, 3);
     if (rc == E_OK) rc = seglog_sync(l, &seq);
     if (rc == E_OK) rc = save_list(os, l, &rw);
@@ -286,6 +343,7 @@ static void test_crash_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check),
         cmocka_unit_test(test_rewrite_and_install),
         cmocka_unit_test(test_lost_sidecar_of_compacted),
         cmocka_unit_test(test_none_kept_discard_cancel_invalid),
