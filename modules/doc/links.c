@@ -103,6 +103,7 @@ struct links {
     struct buf after;
     struct buf seqs; /* of the page's links */
     size_t rows;
+    uint64_t oldest;            /* after E_PRUNED */
     bool pinned, more;
 };
 
@@ -244,6 +245,7 @@ static int walk_one(struct call *c, struct links *l, const struct db_view *db)
         buf_clear(&l->after);
         buf_add_slice(&l->after, at);
     }
+    if (r == E_PRUNED) l->oldest = link_cursor_oldest(cur);
     link_cursor_close(&cur);
     return r == E_END ? E_OK : r;
 }
@@ -297,7 +299,7 @@ void cmd_dlinks(struct call *c)
     } else if (r == E_INVALID) {
         bad_links_cursor(c);
     } else if (r == E_PRUNED) {
-        doc_reply_pruned(c, c->argv[1], engine_horizon(doc_engine(c)));
+        doc_reply_pruned(c, c->argv[1], l.oldest);
     } else {
         reply_failure(c, r);
     }

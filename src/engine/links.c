@@ -9,10 +9,13 @@
 #define SEQ_BYTES         8
 
 struct link_cursor {
+    struct engine *e;
+    uint16_t lineage;
     struct index_iter *it;
     struct buf lower, last, mem, probe; /* last: the key of the newest link seen, without ~seq */
     enum link_direction direction;
     uint64_t at, flushed;
+    uint64_t oldest; /* of the link that E_PRUNED is about */
     bool started, ended;
 };
 
@@ -24,6 +27,8 @@ int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direct
     struct index_snap *s = NULL;
     struct buf upper = {0};
     struct link_cursor *c = mem_zalloc(sizeof *c);
+    c->e = e;
+    c->lineage = lineage;
     c->at = at;
     c->direction = d;
     range_link_from(&c->lower, d == LINK_OUT ? RANGE_LINK_OUT : RANGE_LINK_IN, lineage, key, rel);
@@ -75,7 +80,24 @@ static int leave_link(struct link_cursor *c)
     return index_seek(c->it, buf_slice(&c->probe));
 }
 
-/* At a link's newest entry: finds the one that counts at the point. *left: it has none, and the iterator is at the next link. */
+/* The link under the iterator is newer than the point: is that all there ever was, or was its version at the point dropped? */
+static int dropped_there(struct link_cursor *c)
+{
+    slice part[3];
+    uint64_t seq;
+    struct version v;
+    struct buf key = {0};
+    int rc = range_link_parse(index_key(c->it), &c->mem, part, &seq);
+    bool is_out = c->direction == LINK_OUT;
+    if (!rc) link_key(&key, part[is_out ? 0 : 2], part[1], part[is_out ? 2 : 0]);
+    if (!rc) rc = engine_find(c->e, SPACE_LINK, c->lineage, buf_slice(&key), c->at, FIND_ALL, &v);
+    buf_fini(&key);
+    if (rc == E_PRUNED) c->oldest = v.seq;
+    return rc == E_NOTFOUND ? E_OK : rc;
+}
+
+/* At a link's newest entry: finds the one that counts at the point. *left: it has none, and the iterator is at the next link. E_PRUNED: it
+ * had one, which retention dropped. */
 static int judge_link(struct link_cursor *c, bool *stands, bool *left, uint64_t *seq)
 {
     slice name = {0};
@@ -86,8 +108,10 @@ static int judge_link(struct link_cursor *c, bool *stands, bool *left, uint64_t 
     buf_add_slice(&c->last, name);
     *seq = ~get_be64(name.p + name.n);
     if (*seq > c->at) {
+        rc = dropped_there(c);
+        if (rc) return rc;
         buf_clear(&c->probe);
-        buf_add_slice(&c->probe, name);
+        buf_add_slice(&c->probe, buf_slice(&c->last));
         put_be64(buf_reserve(&c->probe, SEQ_BYTES), ~c->at);
         c->probe.n += SEQ_BYTES;
         rc = index_seek(c->it, buf_slice(&c->probe));
@@ -124,6 +148,12 @@ int link_cursor_next(struct link_cursor *c, struct link *out)
     bool is_out = c->direction == LINK_OUT;
     *out = (struct link){.from = part[is_out ? 0 : 2], .rel = part[1], .to = part[is_out ? 2 : 0], .seq = seq};
     return E_OK;
+}
+
+uint64_t link_cursor_oldest(const struct link_cursor *c)
+{
+    ASSERT(c);
+    return c->oldest;
 }
 
 slice link_cursor_at(const struct link_cursor *c)

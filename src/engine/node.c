@@ -182,30 +182,37 @@ static void read_fields(struct reader *r, unsigned flags, struct node *n)
     if (flags & NODE_IDEM) n->idem = read_text(r, NODE_IDEM_MAX);
 }
 
+/* Fields are stored where they belong: a whole struct copied right after narrow stores into it would wait for them. */
 int node_decode(slice raw, struct node *out)
 {
     ASSERT(out != NULL);
     ASSERT(raw.p != NULL || raw.n == 0);
     if (raw.n < NODE_BYTES_MIN) return E_CORRUPT;
     const uint8_t *b = raw.p;
+    struct node *n = out;
     if (b[0] != NODE_VERSION) return b[0] > NODE_VERSION ? E_VERSION : E_CORRUPT;
-    struct node n = {.op = b[1], .flags = get_u16(b + 2), .type = b[4], .space = b[5], .lineage = get_u16(b + 6)};
-    n.seq = get_u64(b + 8);
-    memcpy(n.salt, b + 16, NODE_SALT_BYTES);
-    n.ts_ms = get_u48(b + 32);
-    n.prev = get_u64(b + 38);
-    if (n.op < NODE_PUT || n.op > NODE_FILLER || n.type > TYPE_MODULE || n.space > SPACE_SORTED) return E_CORRUPT;
-    if ((n.flags & ~KNOWN_FLAGS) || n.seq == 0 || n.prev >= n.seq) return E_CORRUPT;
+    memset(n, 0, sizeof *n);
+    n->op = b[1];
+    n->flags = get_u16(b + 2);
+    n->type = b[4];
+    n->space = b[5];
+    n->lineage = get_u16(b + 6);
+    n->seq = get_u64(b + 8);
+    memcpy(n->salt, b + 16, NODE_SALT_BYTES);
+    n->ts_ms = get_u48(b + 32);
+    n->prev = get_u64(b + 38);
+    if (b[1] < NODE_PUT || b[1] > NODE_FILLER || b[4] > TYPE_MODULE || b[5] > SPACE_SORTED) return E_CORRUPT;
+    unsigned flags = get_u16(b + 2);
+    if ((flags & ~KNOWN_FLAGS) || get_u64(b + 8) == 0 || get_u64(b + 38) >= get_u64(b + 8)) return E_CORRUPT;
     struct reader r = {b + NODE_FIXED_BYTES, b + raw.n, false};
-    n.ver = read_varint(&r);
+    n->ver = read_varint(&r);
     uint64_t key_bytes = read_varint(&r);
     if (key_bytes > NODE_KEY_MAX) return E_CORRUPT;
-    if (n.flags & (TAKEN_FLAGS ^ KNOWN_FLAGS)) read_fields(&r, n.flags, &n);
+    if (flags & (TAKEN_FLAGS ^ KNOWN_FLAGS)) read_fields(&r, flags, n);
     const uint8_t *key = read_bytes(&r, key_bytes);
     if (r.bad || (size_t)(r.end - r.p) > NODE_PAYLOAD_MAX) return E_CORRUPT;
-    n.key = slice_of(key, key_bytes);
-    n.payload = slice_of(r.p, (size_t)(r.end - r.p));
-    *out = n;
+    n->key = slice_of(key, key_bytes);
+    n->payload = slice_of(r.p, (size_t)(r.end - r.p));
     return E_OK;
 }
 

@@ -106,7 +106,8 @@ struct node {
 API size_t node_size(const struct node *n);
 /* Encodes into out[node_size(n)]; returns the end. Every limit above must hold (asserted). */
 API uint8_t *node_encode(const struct node *n, uint8_t *out);
-/* Decodes and checks every length, range and reserved bit. E_CORRUPT, E_VERSION. Slices borrow from raw. */
+/* Decodes and checks every length, range and reserved bit. E_CORRUPT, E_VERSION: *out is then of no use.
+ * Slices borrow from raw. */
 API int node_decode(slice raw, struct node *out) MUST_CHECK;
 API void node_cause(const struct node *n, uint32_t i, struct node_ref *out); /* i < n_causes */
 API bool node_is_base(const struct node *n);  /* holds a whole value or ends one: PUT, DELETE, EXPIRE */
