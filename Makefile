@@ -141,12 +141,14 @@ $(O)/tests/server-without-string: $(O)/src/server/main.o $(filter-out $(O)/modul
 	@mkdir -p $(@D)
 	@$(CC) $(LINK) $(filter %.o,$^) $(WHOLE) $(CHAIN_server) $(UNWHOLE) $(ALL_LIBS) -o $@ && echo "  ld $@"
 
-# More crash points than the test run takes, until stopped: make crash POINTS=100000 SEED=7
+# More crash points than the test run takes: round after round with a new seed until stopped, or once with POINTS=100000 SEED=7.
 POINTS ?= 0
 SEED ?= 1
 .PHONY: crash
 crash: $(O)/test-deps-ok $(CRASH)
-	@for t in $(CRASH); do $$t --points $(POINTS) --seed $(SEED) || exit 1; done
+	@seed=$(SEED); while :; do \
+	    for t in $(CRASH); do echo "$$t, seed $$seed"; $$t --points $(or $(filter-out 0,$(POINTS)),3000) --seed $$seed || exit 1; done; \
+	    [ $(POINTS) -eq 0 ] || break; seed=$$((seed + 1)); done
 
 # ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
 FUZZ_SECONDS ?= 60
