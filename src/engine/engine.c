@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
+#define CHECKPOINT_NODES_DEFAULT (512ull << 10) /* fold in half a second */
 #define PROGRESS_NODES           100000
 #define LARGE_TAIL_BYTES         (16u << 20)
 #define SEGMENT_ID_AT            32 /* of the store id in a segment's header (seglog.h) */
@@ -107,6 +108,7 @@ static struct engine *engine_new(const struct engine_options *o)
     if (!own->opt.ring_bytes) own->opt.ring_bytes = o->read_only ? RING_BYTES_MIN : RING_BYTES_DEFAULT;
     if (!own->opt.segment_bytes) own->opt.segment_bytes = SEGMENT_BYTES_DEFAULT;
     if (!own->opt.checkpoint_bytes) own->opt.checkpoint_bytes = CHECKPOINT_BYTES_DEFAULT;
+    if (!own->opt.checkpoint_nodes) own->opt.checkpoint_nodes = CHECKPOINT_NODES_DEFAULT;
     atomic_store(&own->durability, (int)o->durability);
     mutex_init(&own->sync_lock, "engine sync", RANK_LEAF);
     mutex_init(&own->status_lock, "engine compaction status", RANK_LEAF);
@@ -503,6 +505,8 @@ static int open_all(struct engine *e, struct engine_report *rep)
     if (rc < 0) return rc;
     if (anew) compare_root(e, size, root);
     rep->clean = own->manifest.clean && rep->folded_nodes == 0 && rep->torn_bytes == 0;
+    /* The tail that was folded counts: stores that are killed again and again must not have more and more to fold. */
+    atomic_store(&own->checkpoint_mark, 0 - atomic_load(&own->indexed_bytes));
     atomic_store(&own->indexed_bytes, 0);
     atomic_store(&own->flushed_seq, fold_from);
     if (own->opt.read_only) {

@@ -81,7 +81,7 @@ struct engine_own {
     struct manifest manifest;     /* as last written, or as it must be written next */
     bool manifest_dirty;          /* the file may differ from `manifest` */
     _Atomic uint64_t flushed_seq;
-    _Atomic uint64_t checkpoint_mark; /* indexed_bytes at the last checkpoint */
+    _Atomic uint64_t checkpoint_mark; /* indexed_bytes at the last checkpoint; below 0 (modulo 2^64) when that was before open */
     _Atomic uint64_t retry_at_us;     /* after a failure in the background: not before this */
     _Atomic uint64_t checkpoints, last_checkpoint_ms, sealed;
     struct engine_thread worker;

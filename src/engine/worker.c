@@ -80,10 +80,11 @@ int worker_write_manifest(struct engine *e, const struct seg_rewrite *instead)
 bool worker_checkpoint_due(struct engine *e)
 {
     struct engine_own *own = e->own;
-    ASSERT(own->opt.checkpoint_bytes > 0);
-    uint64_t bytes = atomic_load_explicit(&own->indexed_bytes, memory_order_relaxed);
-    return bytes >= atomic_load_explicit(&own->checkpoint_mark, memory_order_relaxed) + own->opt.checkpoint_bytes ||
-           index_wants_flush(e->index);
+    ASSERT(own->opt.checkpoint_bytes > 0 && own->opt.checkpoint_nodes > 0);
+    uint64_t bytes = atomic_load_explicit(&own->indexed_bytes, memory_order_relaxed) - atomic_load_explicit(&own->checkpoint_mark, memory_order_relaxed);
+    uint64_t covered = atomic_load_explicit(&own->flushed_seq, memory_order_relaxed);
+    uint64_t indexed = atomic_load_explicit(&own->indexed_seq, memory_order_relaxed);
+    return bytes >= own->opt.checkpoint_bytes || indexed >= covered + own->opt.checkpoint_nodes || index_wants_flush(e->index);
 }
 
 /* Step 1. */

@@ -21,6 +21,41 @@ static void due_by_bytes(void **state)
     world_stop(&w);
 }
 
+/* Small nodes cost a start as much as large ones. */
+static void due_by_nodes(void **state)
+{
+    struct world w = {.o.checkpoint_nodes = 500};
+    world_start(&w);
+    for (unsigned i = 0; i < 499; i++) world_put(&w, i % WORLD_KEYS, "v");
+    assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    assert_int_equal(engine_turn(w.e), E_OK);
+    assert_int_equal(engine_flushed_seq(w.e), 0);
+    world_put(&w, 0, "v");
+    assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    assert_int_equal(engine_turn(w.e), E_OK);
+    assert_int_equal(engine_flushed_seq(w.e), 500);
+    world_stop(&w);
+}
+
+/* Killed again and again, always before a checkpoint is due by what was written since: the tail does not grow. */
+static void folded_tail_counts(void **state)
+{
+    struct world w = {.os = os_sim_new(4), .o = {.no_threads = true, .checkpoint_bytes = 40000}};
+    log_set_level(LOG_NOTHING);
+    world_open(&w);
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned i = 0; i < 300; i++) world_put(&w, i % WORLD_KEYS, "v"); /* about 25 kB */
+        assert_int_equal(engine_write_out(w.e, 0), E_OK);
+        assert_int_equal(engine_turn(w.e), E_OK);
+        os_sim_set(w.os, &(struct os_sim_faults){.crash_at = os_sim_events(w.os) + 1, .process_only = true, .seed = 5});
+        (void)!engine_close(&w.e);
+        os_sim_reboot(w.os);
+        world_open(&w);
+        assert_true(w.rep.folded_nodes <= 600);
+    }
+    world_stop(&w);
+}
+
 static void many_checkpoints_merge(void **state)
 {
     struct world w = {0};
@@ -75,6 +110,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(due_by_bytes),
+        cmocka_unit_test(due_by_nodes),
+        cmocka_unit_test(folded_tail_counts),
         cmocka_unit_test(many_checkpoints_merge),
         cmocka_unit_test(failed_checkpoint_is_not_sticky),
         cmocka_unit_test(clean_mark_stays_while_nothing_happens),
