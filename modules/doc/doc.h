@@ -7,7 +7,7 @@
 #define DOC_CAUSES_MAX     128     /* CAUSEDBY refs of one write */
 #define DOC_PATHS_MAX      64      /* paths of one read */
 #define DOC_COUNT_MAX      1000000 /* COUNT, LIMIT, n of any list */
-#define DOC_IDEM_WINDOW_MS (24ull * 3600 * 1000)
+#define DOC_IDEM_WINDOW_MS ENGINE_TOKEN_WINDOW_MS
 #define DOC_NOW            UINT64_MAX /* a point that means: the present */
 #define DOC_SLICE_ROWS     512        /* rows per turn of a long command */
 

@@ -26,6 +26,7 @@ struct plan_version {
     uint64_t seq;
     uint32_t bytes;
     uint8_t op, type;
+    bool token; /* carries an idempotency token */
     bool gone;
 };
 
@@ -45,7 +46,8 @@ struct plan_work {
     uint64_t now_ms, steps;
     struct plan_rule *rules;
     size_t n_rules;
-    uint64_t *tags; /* ascending */
+    uint64_t tokens_from; /* nodes with a token above this seq stay */
+    uint64_t *tags;       /* ascending */
     size_t n_tags;
     uint64_t flushed[ENGINE_DATABASES_MAX]; /* newest flush of a lineage at base */
     struct seg_info *segments;
@@ -243,7 +245,7 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
         if (flush > v->seq && flush < superseded) superseded = flush;
         if (i == 0) *newest_superseded = superseded;
         bool may = !v->gone && superseded <= w->p->base && reached(r, rank, superseded);
-        bool tagged = pinned(w, v->seq, newer);
+        bool tagged = pinned(w, v->seq, newer) || (v->token && v->seq > w->tokens_from);
         bool keep = !v->gone && (!may || tagged || chain);
         if (keep && may) w->p->held += tagged || chain_held;
         if (may && !keep) {
@@ -259,10 +261,11 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
     return stay;
 }
 
-/* The last thing left of a key is its tombstone: may that go too? */
+/* The last thing left of a key is its tombstone: may that go too? Not a document's: its version numbers and hashes go on from there. */
 static void judge_tombstone(struct plan_work *w, const struct reach *r)
 {
     struct plan_version *head = &w->v[0];
+    if (head->type == TYPE_DOCUMENT || w->space == SPACE_LINK || (head->token && head->seq > w->tokens_from)) return;
     if (head->gone || !is_tombstone(head->op) || head->seq > w->p->base || pinned(w, head->seq, UINT64_MAX)) return;
     bool by_count = r->versions == 1, by_point = head->seq <= r->before;
     if (r->both ? !(by_count && by_point) : !(by_count || by_point)) return;
@@ -330,7 +333,7 @@ static int visit(void *ctx, uint8_t space, uint16_t lineage, slice key, const st
         w->v = mem_realloc(w->v, w->cap * sizeof(*w->v));
     }
     struct plan_version *pv = &w->v[w->n++];
-    *pv = (struct plan_version){.seq = v->seq, .bytes = v->bytes, .op = v->op, .type = v->type};
+    *pv = (struct plan_version){.seq = v->seq, .bytes = v->bytes, .op = v->op, .type = v->type, .token = (v->flags & NODE_IDEM) != 0};
     return is_gone(w, v->seq, &pv->gone);
 }
 
@@ -419,6 +422,7 @@ static int walk(struct plan_work *w)
 {
     struct index_snap *s = NULL;
     int rc = index_snapshot(w->e->index, INDEX_ALL, &s);
+    if (rc == E_OK) rc = seq_before_age(w, ENGINE_TOKEN_WINDOW_MS, &w->tokens_from);
     if (rc == E_OK && w->o) rc = load_things(w, s, SPACE_TAG);
     if (rc == E_OK && w->o) rc = load_things(w, s, SPACE_RETAIN);
     if (w->n_tags) qsort(w->tags, w->n_tags, sizeof(*w->tags), order_u64);

@@ -212,6 +212,7 @@ struct effect_cursor;
 API int engine_effects(struct engine *e, uint64_t seq, struct effect_cursor **out) MUST_CHECK;
 API int effect_next(struct effect_cursor *c, uint64_t *seq) MUST_CHECK;
 API void effect_close(struct effect_cursor **c);
+#define ENGINE_TOKEN_WINDOW_MS (24ull * 3600 * 1000) /* nodes with an idempotency token stay at least so long */
 /* Seq of the newest node with this idempotency token, E_NOTFOUND. */
 API int engine_find_token(struct engine *e, uint16_t lineage, slice token, uint64_t *seq) MUST_CHECK;
 
