@@ -90,6 +90,29 @@ static void put_version(struct fold *f, const struct node *n, size_t bytes)
     put(f, range_version_prefix(n->key));
 }
 
+static void put_version_entry(struct fold *f, const struct node *n, const struct version *v)
+{
+    range_version(&f->key, &f->e->seed, n->space, n->lineage, n->key, v->seq);
+    range_version_value(&f->value, v);
+    put(f, range_version_prefix(n->key));
+}
+
+void fold_gap(struct fold *f, const struct node *n, const struct version *older, uint64_t dropped, bool unknown)
+{
+    ASSERT(older->seq < n->seq);
+    ASSERT(dropped == 0 || (dropped > older->seq && dropped < n->seq));
+    if (dropped) { /* its type is not known: nothing counts it but as a node */
+        struct version v = {.seq = dropped, .op = NODE_PUT, .type = TYPE_NONE, .ver = n->ver - 1};
+        put_version_entry(f, n, &v);
+        book_add(&f->nodes, 1);
+    }
+    if (unknown) {
+        struct version v = *older;
+        v.flags |= RANGE_VERSION_GAP;
+        put_version_entry(f, n, &v);
+    }
+}
+
 static void put_causes_and_token(struct fold *f, const struct node *n)
 {
     for (uint32_t i = 0; i < n->n_causes; i++) {

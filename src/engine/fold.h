@@ -20,6 +20,10 @@ void fold_save(struct fold *f, struct buf *out);
 uint64_t fold_seq(const struct fold *f); /* newest seq in the books. Any thread. */
 /* Folds one node (decoded from `bytes` record bytes). E_CORRUPT when it contradicts the books; E_IO while reading an earlier version. */
 int fold_node(struct fold *f, const struct node *n, size_t bytes) MUST_CHECK;
+/* Before fold_node, while an index is made anew over a log with gaps: between n and `older`, the version of its key that is there, others are gone. When
+ * `dropped` is not 0, that is the seq of the newest of them, and it gets its entry back (reading it answers E_PRUNED); `unknown` says that there are
+ * more, with seqs that nothing tells: then engine_find answers E_PRUNED behind `older`. */
+void fold_gap(struct fold *f, const struct node *n, const struct version *older, uint64_t dropped, bool unknown);
 /* A slice of background work: building sorted indexes, about `budget` documents. Called by the indexer between batches, followed by
  * index_step. E_AGAIN: nothing to build. */
 int fold_build(struct fold *f, unsigned budget) MUST_CHECK;

@@ -144,13 +144,18 @@ static int adopt(struct engine *e, struct node *n)
     struct buf mem = {0};
     struct node before;
     ASSERT(n->prev > 0 && n->prev < n->seq);
-    if (seglog_more(e->log, n->prev, &more) == E_OK && engine_read(e, n->prev, &mem, &before) == E_OK) {
+    int there = seglog_more(e->log, n->prev, &more);
+    if (there == E_OK && engine_read(e, n->prev, &mem, &before) == E_OK) {
         buf_fini(&mem);
         return E_OK;
     }
     buf_fini(&mem);
     int rc = engine_find(e, n->space, n->lineage, n->key, n->seq - 1, FIND_ALL, &v);
     if (rc < 0 && rc != E_NOTFOUND && rc != E_PRUNED) return rc;
+    if (rc == E_OK && v.seq < n->prev) {
+        bool dropped = there == E_PRUNED; /* lost ones are known no more: compaction would have to ask for them again and again */
+        fold_gap(e->fold, n, &v, dropped ? n->prev : 0, !dropped || n->ver != v.ver + 2);
+    }
     bool live = rc == E_OK && v.op != NODE_DELETE && v.op != NODE_EXPIRE;
     n->prev = live ? v.seq : 0;
     if (!live && node_is_live(n)) n->flags |= NODE_CREATED;

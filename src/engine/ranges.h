@@ -68,6 +68,7 @@ void range_sorted_from(struct buf *out, uint8_t tag, uint32_t index, slice sort_
 /* Turns a common beginning into the first key behind everything that begins so. False when there is none (all FF). */
 bool range_end(struct buf *prefix);
 
+#define RANGE_VERSION_GAP 32768u /* in a V entry's flags: newer versions are gone whose seqs nobody knows (only after a repair). Not handed out */
 void range_version_value(struct buf *out, const struct version *v);
 void range_live_value(struct buf *out, uint8_t type, bool expires);
 void range_flag_value(struct buf *out, bool alive);

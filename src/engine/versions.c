@@ -92,6 +92,58 @@ static int judge_miss(struct engine *e, struct buf *probe, uint64_t at, struct v
     return E_PRUNED;
 }
 
+/* The next newer entry of the thing whose V key with *v's seq is in probe. */
+static int next_newer(struct engine *e, struct buf *probe, const struct version *v, struct version *out)
+{
+    struct index_iter *it = NULL;
+    put_be64(probe->p + probe->n - 8, ~v->seq);
+    int rc = iter_versions(e, probe, UINT64_MAX, v->seq, &it);
+    if (!rc) rc = index_seek_before(it, buf_slice(probe));
+    if (!rc) rc = parse_entry(index_key(it), index_value(it), out);
+    index_iter_close(&it);
+    return rc;
+}
+
+/* Does a tag that was made before seq `before` name a point in [at, before)? */
+static int is_tagged(struct engine *e, uint64_t at, uint64_t before, bool *yes)
+{
+    static const uint8_t lower[] = {RANGE_VERSION, SPACE_TAG}, upper[] = {RANGE_VERSION, SPACE_TAG + 1};
+    struct index_snap *s = NULL;
+    struct index_iter *it = NULL;
+    struct buf mem = {0};
+    *yes = false;
+    int rc = index_snapshot(e->index, INDEX_ALL, &s);
+    if (!rc) rc = index_iter_open(s, slice_of(lower, 2), slice_of(upper, 2), &it);
+    for (int step = rc ? rc : index_seek(it, slice_of(lower, 2)); !rc && !*yes; step = index_next(it)) {
+        struct version tag;
+        struct node n;
+        rc = step ? step : parse_entry(index_key(it), index_value(it), &tag);
+        if (rc || tag.seq >= before || engine_read(e, tag.seq, &mem, &n) < 0) continue;
+        uint64_t point = node_is_live(&n) && n.payload.n == 8 ? get_u64(n.payload.p) : 0;
+        *yes = point >= at && point < before;
+    }
+    index_iter_close(&it);
+    index_snap_close(&s);
+    buf_fini(&mem);
+    return rc == E_END ? E_OK : rc;
+}
+
+/* v is what was found at `at`, and versions behind it are gone, nobody knows where. It is known to hold to the end of its own commit, and up to a
+ * tag that was there before they were dropped: they would have been held by it had they been older than its point. */
+static int judge_gap(struct engine *e, struct buf *probe, uint64_t at, struct version *v)
+{
+    uint64_t first, last = v->seq;
+    struct version newer;
+    bool more, tagged = false;
+    int rc = at > v->seq ? engine_commit_of(e, v->seq, &first, &last) : E_OK;
+    if (rc == E_PRUNED) rc = E_OK; /* it is gone itself: whoever reads it is told */
+    if (rc || at <= last) return rc;
+    rc = next_newer(e, probe, v, &newer);
+    if (!rc && seglog_more(e->log, newer.seq, &more) == E_PRUNED) rc = is_tagged(e, at, newer.seq, &tagged);
+    if (!rc && !tagged) rc = oldest_version(e, probe, v);
+    return rc || tagged ? rc : E_PRUNED;
+}
+
 /* The base at or before *out, which is no base. */
 static int find_base(struct engine *e, enum index_scope scope, struct buf *probe, struct version *out)
 {
@@ -129,6 +181,11 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     range_version(probe, &e->seed, space, lineage, key, at);
     int rc = probe_at(e, scope, probe, at, &v);
     if (rc == E_NOTFOUND) return judge_miss(e, probe, at, out);
+    if (!rc && __builtin_expect(v.flags & RANGE_VERSION_GAP, 0)) {
+        v.flags &= (uint16_t)~RANGE_VERSION_GAP;
+        rc = judge_gap(e, probe, at, &v);
+        if (rc == E_PRUNED) *out = v;
+    }
     if (!rc && (flags & FIND_BASE) && !op_is_base(v.op)) {
         rc = find_base(e, scope, probe, &v);
         if (rc == E_PRUNED) *out = v;
@@ -174,9 +231,10 @@ int version_next(struct version_cursor *c, struct version *out)
         if (rc == E_END) index_iter_close(&c->it);
         return rc;
     }
-    struct version v;
+    struct version v = {0};
     rc = parse_entry(index_key(c->it), index_value(c->it), &v);
     if (!rc) ASSERT(v.seq >= c->from && v.seq <= c->to);
+    v.flags &= (uint16_t)~RANGE_VERSION_GAP;
     if (!rc) *out = v;
     return rc;
 }

@@ -1,6 +1,7 @@
 /* Salvage: whatever file is damaged, what is left is found, what can be made anew is, and the root stays where leaves are left. */
 #include "unit/engine/engine_world.h"
 
+#include "base/codec.h"
 #include "base/os_sim.h"
 
 #define TEXT  "something of a certain length, so that segments fill up"
@@ -221,6 +222,59 @@ static void damaged_sealed_segment(void **state)
     world_stop(&w);
 }
 
+static uint64_t tag_here(struct world *w)
+{
+    uint64_t here = w->key[1].seq; /* behind the version that it holds */
+    uint8_t point[8];
+    struct receipt r;
+    char name[16];
+    put_u64(point, here);
+    snprintf(name, sizeof(name), "t%u", (unsigned)w->key[0].ver);
+    struct node n = {.op = NODE_PUT, .space = SPACE_TAG, .flags = NODE_CREATED, .ver = 1, .key = slice_str(name), .payload = slice_of(point, 8)};
+    assert_int_equal(engine_append(w->e, &n, false, &r), E_OK);
+    return here;
+}
+
+/* A tag holds an old version, compaction drops what is between it and the newest. An index made anew must not take the old one for those. */
+static void gap_between_kept_versions(void **state)
+{
+    for (unsigned between = 1; between <= 3; between++) {
+        struct world w;
+        struct first_of f;
+        struct compact_stats s;
+        uint64_t seq[5] = {0};
+        start(&w);
+        world_put(&w, 0, "held");
+        world_put(&w, 1, TEXT);
+        uint64_t held = tag_here(&w);
+        for (unsigned i = 0; i < between; i++) {
+            seq[i] = world_put(&w, 0, "between");
+            world_put(&w, 1, TEXT);
+        }
+        uint64_t newest = world_put(&w, 0, "newest");
+        assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+        for (int round = 0; round < 2; round++) {
+            world_expect(&w, 0, held, "held", 0);
+            for (unsigned i = 0; i < between; i++) {
+                world_expect(&w, 0, seq[i], NULL, E_PRUNED);
+                world_expect(&w, 0, seq[i] + 1, NULL, E_PRUNED);
+            }
+            world_expect(&w, 0, newest, "newest", 0);
+            assert_int_equal(engine_close(&w.e), E_OK);
+            first_file(w.os, "/db/index", ".run", &f);
+            flip(w.os, f.path, file_size(w.os, f.path) - 10);
+            salvage(&w);
+        }
+        struct engine_stats stats;
+        assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+        world_expect(&w, 0, held, "held", 0);
+        world_expect(&w, 0, seq[0], NULL, E_PRUNED);
+        engine_get_stats(w.e, &stats);
+        assert_true(stats.nodes < NODES);
+        world_stop(&w);
+    }
+}
+
 /* A block in the middle of a run is read when it is asked for; salvage asks for all. */
 static void damaged_block(void **state)
 {
@@ -242,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_tree),           cmocka_unit_test(damaged_tree_after_compaction), cmocka_unit_test(lost_manifest_after_compaction),
         cmocka_unit_test(damaged_sealed_segment), cmocka_unit_test(damaged_block),                 cmocka_unit_test(interrupted),
+        cmocka_unit_test(gap_between_kept_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
