@@ -150,8 +150,6 @@ void table_prefetch_entry(const struct table *t, uint64_t hash)
     if (s == 0 || is_link(s)) return;
     const uint8_t *at = (const uint8_t *)slot_entry(s);
     __builtin_prefetch(at);
-    __builtin_prefetch(at + LINE_BYTES);
-    __builtin_prefetch(at + 2 * LINE_BYTES);
 }
 
 /* ---- adding to and walking one bucket chain ---- */

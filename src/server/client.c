@@ -240,6 +240,7 @@ static void prefetch(struct client *c, const struct request *batch, int n)
 /* Runs a batch. False when it stopped early: then *go_on is the offset in the input from which to go on later. */
 static bool run_batch(struct client *c, const struct request *batch, int n, size_t *go_on)
 {
+    c->loop->ticked = 0;
     for (int i = 0; i < n; i++) {
         const struct request *q = &batch[i];
         if (dispatch(c, q->e, c->parser.args + q->first, q->argc) == DISPATCH_HELD) {

@@ -51,6 +51,7 @@ struct loop {
     uint64_t gate;                      /* newest log address that a reply on this loop depends on and that is not yet safe; 0 = none */
     uint64_t sync_asked;                /* address already asked of the sync thread */
     uint32_t unsafe_replies;            /* in this turn */
+    uint64_t ticked;                    /* when the batch's last command ended, by cycles_now; 0 = outside of a batch */
     bool failure_seen;
     bool stopping;
 
