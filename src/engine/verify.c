@@ -75,7 +75,7 @@ static int check_group(struct check *c)
             if (rc == E_CORRUPT)
                 report(c, c->seq[i], "the tree's entry is damaged");
             else if (memcmp(entry, hash[i], HASH_BYTES) != 0)
-                report(c, c->seq[i], "the hash differs from the tree's");
+                report(c, c->seq[i], n.op == NODE_FILLER ? "the node was lost: a filler is in its place" : "the hash differs from the tree's");
         }
         c->sum->checked++;
         c->sum->bytes += c->len[i];

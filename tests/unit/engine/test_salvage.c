@@ -275,6 +275,54 @@ static void gap_between_kept_versions(void **state)
     }
 }
 
+struct lost {
+    uint64_t from, to, n;
+};
+static void count_lost(void *ctx, uint64_t seq, const char *why)
+{
+    struct lost *l = ctx;
+    assert_true(seq >= l->from && seq <= l->to);
+    assert_string_equal(why, "the node was lost: a filler is in its place");
+    l->n++;
+}
+static void expect_lost(struct world *w, struct lost *l)
+{
+    struct verify_found f = {0};
+    uint64_t next, bad;
+    l->n = 0;
+    assert_int_equal(engine_verify_slice(w->e, 1, UINT64_MAX, UINT64_MAX, count_lost, l, &f, &next), E_OK);
+    assert_true(l->n > 0);
+    assert_int_equal(engine_verify_tree(w->e, &bad), E_OK);
+}
+
+/* The log's end is lost: fillers take its seqs, the leaves stay. A check says so, and a compaction does not stumble over it. */
+static void lost_end(void **state)
+{
+    struct world w;
+    struct first_of f;
+    struct compact_stats s;
+    struct os_file *file = NULL;
+    start(&w);
+    for (unsigned i = 0; i < 300; i++) world_put(&w, i % 7, TEXT);
+    assert_int_equal(engine_close(&w.e), E_OK);
+    first_file(w.os, "/db/log", ".seg", &f);
+    for (uint64_t i = 1; i < 9999; i++) { /* the newest one */
+        char path[100];
+        snprintf(path, sizeof(path), "/db/log/%016llx-0000.seg", (unsigned long long)i);
+        if (is_there(w.os, path)) snprintf(f.path, sizeof(f.path), "%s", path);
+    }
+    assert_int_equal(os_open(w.os, f.path, OS_WRITE, &file), E_OK);
+    assert_int_equal(os_truncate(w.os, file, 2000), E_OK);
+    os_close(w.os, &file);
+    salvage(&w);
+    assert_int_equal(w.rep.lost_to, NODES + 300);
+    struct lost lost = {w.rep.lost_from, w.rep.lost_to, 0};
+    expect_lost(&w, &lost);
+    assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+    expect_lost(&w, &lost);
+    world_stop(&w);
+}
+
 /* A block in the middle of a run is read when it is asked for; salvage asks for all. */
 static void damaged_block(void **state)
 {
@@ -296,7 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_tree),           cmocka_unit_test(damaged_tree_after_compaction), cmocka_unit_test(lost_manifest_after_compaction),
         cmocka_unit_test(damaged_sealed_segment), cmocka_unit_test(damaged_block),                 cmocka_unit_test(interrupted),
-        cmocka_unit_test(gap_between_kept_versions),
+        cmocka_unit_test(gap_between_kept_versions), cmocka_unit_test(lost_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
