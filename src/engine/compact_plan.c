@@ -309,6 +309,8 @@ static int is_gone(struct plan_work *w, uint64_t seq, bool *gone)
     bool more;
     *gone = false;
     if (seq > w->p->base) return E_OK;
+    /* Nothing is gone from a segment that no compaction has been at; resuming, there is no list to tell. */
+    if (w->n_segments && !w->segments[segment_of(w, seq)].id.compacted) return E_OK;
     int rc = seglog_more(w->e->log, seq, &more);
     *gone = rc == E_PRUNED;
     return rc == E_PRUNED ? E_OK : rc;
