@@ -12,8 +12,8 @@ STD   := -std=gnu17 -D_GNU_SOURCE -fvisibility=hidden -fno-strict-aliasing -fno-
 STAMP := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 OPT_release := -O2 -g -fno-omit-frame-pointer -fno-plt
 OPT_debug   := -O0 -g -DVARVE_DEBUG
-OPT_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG
-OPT_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DVARVE_DEBUG
+OPT_asan    := -Wno-format-truncation -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG
+OPT_tsan    := -Wno-format-truncation -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DVARVE_DEBUG
 SAN_asan    := -fsanitize=address,undefined
 SAN_tsan    := -fsanitize=thread
 ALLOC_release := -ljemalloc

@@ -55,7 +55,7 @@ static void every_day(void **state)
     (void)state;
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int64_t day = -25567, ms; /* 1900-01-01 */
-    char text[16];
+    char text[48];
     for (int y = 1900; y < 2300; y++)
         for (int m = 1; m <= 12; m++) {
             bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
