@@ -150,6 +150,7 @@ void table_prefetch_entry(const struct table *t, uint64_t hash)
     if (s == 0 || is_link(s)) return;
     const uint8_t *at = (const uint8_t *)slot_entry(s);
     __builtin_prefetch(at);
+    __builtin_prefetch(at + LINE_BYTES);
 }
 
 /* ---- adding to and walking one bucket chain ---- */
