@@ -75,14 +75,25 @@ bool num_parse_double(slice s, double *out)
     return true;
 }
 
+/* Two digits a division: the divisions are what it costs. */
 static size_t put_digits(char *out, uint64_t v)
 {
-    char digits[24];
-    size_t at = sizeof digits, n;
-    do digits[--at] = (char)('0' + v % 10);
-    while (v /= 10);
-    n = sizeof digits - at;
-    memcpy(out, digits + at, n);
+    static const char pair[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+    char text[20];
+    size_t at = sizeof text;
+    while (v >= 100) {
+        memcpy(text + (at -= 2), pair + v % 100 * 2, 2);
+        v /= 100;
+    }
+    if (v >= 10)
+        memcpy(text + (at -= 2), pair + v * 2, 2);
+    else
+        text[--at] = (char)('0' + v);
+    size_t n = sizeof text - at;
+    memcpy(out, text + at, n);
     out[n] = 0;
     return n;
 }

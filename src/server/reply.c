@@ -19,6 +19,11 @@ static void add_header(struct buf *out, char kind, int64_t n)
         out->n += 4;
         return;
     }
+    if (n >= 10 && n < 100) {
+        p[0] = (uint8_t)kind, p[1] = (uint8_t)('0' + n / 10), p[2] = (uint8_t)('0' + n % 10), p[3] = '\r', p[4] = '\n';
+        out->n += 5;
+        return;
+    }
     char digits[24];
     size_t len = num_format_i64(digits, n);
     p[0] = (uint8_t)kind;
