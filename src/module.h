@@ -19,7 +19,7 @@
 #include "base/thread.h"
 #include "keyspace/keyspace.h"
 
-#define MODULE_ABI 1
+#define MODULE_ABI 2
 
 /* One running command. argv[0] is the command's name (for a sub-command argv[1] is its name). */
 struct call {
@@ -113,12 +113,13 @@ struct family {
     int abi;                 /* MODULE_ABI */
     const char *name;
     int version;
-    const struct command *commands; /* ended by a row with name NULL */
+    const struct command *const *tables; /* ended by NULL; each table by a row with name NULL */
     size_t call_bytes;       /* sizeof(struct call), checked at load */
 };
-#define FAMILY(ident, table) \
+#define FAMILY(ident, ...) \
     extern const struct family ident##_family; \
-    const struct family ident##_family = {MODULE_ABI, #ident, 1, table, sizeof(struct call)}
+    static const struct command *const ident##_tables[] = {__VA_ARGS__, NULL}; \
+    const struct family ident##_family = {MODULE_ABI, #ident, 1, ident##_tables, sizeof(struct call)}
 /* In a shared build a family also says: EXPORT_MODULE(ident) */
 #ifdef VARVE_MODULE_SHARED
 #define EXPORT_MODULE(ident) \

@@ -171,11 +171,11 @@ static bool insert(struct command_table *t, struct command_entry *e)
     return true;
 }
 
-/* Adds the rows of one family at `next`; returns the place behind them, NULL for a clash. */
-static struct command_entry *add_family(struct command_table *t, const struct family *f, const struct command_table *before, struct command_entry *next,
-                                        const char **clash)
+/* Adds the rows of one of a family's tables at `next`; returns the place behind them, NULL for a clash. */
+static struct command_entry *add_rows(struct command_table *t, const struct family *f, const struct command *row, const struct command_table *before,
+                                      struct command_entry *next, const char **clash)
 {
-    for (const struct command *row = f->commands; row && row->name; row++) {
+    for (; row->name; row++) {
         struct command_entry *e = next++;
         fill_entry(e, row, f, NULL);
         number(t, before, e);
@@ -195,13 +195,15 @@ struct command_table *command_table_new(const struct family *const *families, si
 {
     size_t total = 0;
     *clash = "";
-    for (size_t i = 0; i < n; i++) total += rows_in(families[i]->commands, true);
+    for (size_t i = 0; i < n; i++)
+        for (const struct command *const *rows = families[i]->tables; *rows; rows++) total += rows_in(*rows, true);
     if (total + (before ? before->n_ids : 0) > COMMANDS_MAX) return NULL;
     struct command_table *t = mem_zalloc(sizeof *t);
     t->entries = mem_zalloc((total + 1) * sizeof *t->entries);
     t->n_ids = before ? before->n_ids : 0;
     struct command_entry *next = t->entries;
-    for (size_t i = 0; i < n && next; i++) next = add_family(t, families[i], before, next, clash);
+    for (size_t i = 0; i < n && next; i++)
+        for (const struct command *const *rows = families[i]->tables; *rows && next; rows++) next = add_rows(t, families[i], *rows, before, next, clash);
     if (!next) command_table_free(&t);
     return t;
 }

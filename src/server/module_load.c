@@ -8,7 +8,7 @@
 
 typedef const struct family *(*module_door)(void);
 
-static bool family_fits(const struct family *f) { return f && f->abi == MODULE_ABI && f->call_bytes == sizeof(struct call) && f->name && f->commands; }
+static bool family_fits(const struct family *f) { return f && f->abi == MODULE_ABI && f->call_bytes == sizeof(struct call) && f->name && f->tables; }
 
 static int publish(struct server *s)
 {

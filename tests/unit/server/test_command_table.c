@@ -22,7 +22,8 @@ static const struct command rows[] = {
     {"a-name-that-is-shorter-than-sixteen", nothing, 1, 0},
     {NULL},
 };
-static const struct family family = {MODULE_ABI, "test", 1, rows, sizeof(struct call)};
+static const struct command *const tables[] = {rows, NULL};
+static const struct family family = {MODULE_ABI, "test", 1, tables, sizeof(struct call)};
 
 static struct command_table *make(void)
 {
@@ -63,7 +64,8 @@ static void every_name_of_any_length(void **state)
         for (int k = 0; k <= i; k++) names[i][k] = (char)('a' + (i * 7 + k) % 26);
         many[i] = (struct command){.name = names[i], .fn = nothing, .arity = 1};
     }
-    struct family f = {MODULE_ABI, "many", 1, many, sizeof(struct call)};
+    const struct command *const lists[] = {many, NULL};
+    struct family f = {MODULE_ABI, "many", 1, lists, sizeof(struct call)};
     const struct family *all[] = {&f};
     const char *clash;
     struct command_table *t = command_table_new(all, 1, NULL, &clash);
@@ -79,7 +81,8 @@ static void every_name_of_any_length(void **state)
 static void clashes_and_numbers(void **state)
 {
     static const struct command again[] = {{"get", nothing, 2, 0}, {NULL}}, fresh[] = {{"fresh", nothing, 2, 0}, {NULL}};
-    struct family a = {MODULE_ABI, "again", 1, again, sizeof(struct call)}, b = {MODULE_ABI, "fresh", 1, fresh, sizeof(struct call)};
+    const struct command *const lists[][2] = {{again, NULL}, {fresh, NULL}};
+    struct family a = {MODULE_ABI, "again", 1, lists[0], sizeof(struct call)}, b = {MODULE_ABI, "fresh", 1, lists[1], sizeof(struct call)};
     const struct family *clashing[] = {&family, &a}, *wider[] = {&b, &family};
     const char *clash;
     struct command_table *t = make();

@@ -1,0 +1,25 @@
+/* Table rows: history: versions and the past. */
+#include "modules/doc/doc.h"
+#include "modules/doc/tables.h"
+
+const struct command doc_history[] = {
+    {"dasof", cmd_dasof, -3, CMD_READONLY, PAST, KEYS_ONE("RO ACCESS"), "Reads a key as it was at a point", "1.0.0", "document",
+     "O(log N) with N the versions of the key", "key point [path [path ...]] [VALIDAT time] [WITHMETA]", NULL, NULL},
+    {"dhistory", cmd_dhistory, -2, CMD_READONLY, PAST, KEYS_ONE("RO ACCESS"), "Lists the versions of a key", "1.0.0", "document",
+     "O(log N + M) with N the versions of the key and M those returned",
+     "key [FROM point] [TO point] [REV] [COUNT count] [WITHDATA]", NULL, NULL},
+    {"dnode",
+     cmd_dnode,
+     -2,
+     CMD_READONLY,
+     PAST,
+     {{0}},
+     "Shows one version record, or its exact hashed bytes",
+     "1.0.0",
+     "document",
+     "O(1)",
+     "ref [RAW]",
+     NULL,
+     NULL},
+    {0},
+};
