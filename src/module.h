@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/codec.h"
 #include "base/glob.h"
+#include "base/instant.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/num.h"

@@ -36,8 +36,6 @@ bool doc_ref(struct call *c, slice text, enum doc_absent absent, uint64_t *seq);
 bool doc_hash_of(struct call *c, uint64_t seq, uint8_t hash[HASH_BYTES]);
 /* An instant for VALID and VALIDAT: Unix ms, ISO 8601, or "-" for an open end (then `open` is given). */
 bool doc_parse_instant(slice text, int64_t open, int64_t *ms);
-/* Unix ms of an ISO 8601 date or date-time (UTC unless an offset is given). */
-bool doc_parse_iso(slice text, int64_t *ms);
 
 /* ---- write options (options.c) ---- */
 struct doc_options {
