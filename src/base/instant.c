@@ -108,9 +108,9 @@ void instant_format(int64_t ms, char out[INSTANT_TEXT_MAX])
     }
     time_t t = (time_t)second;
     struct tm tm;
-    char text[24];
-    if (gmtime_r(&t, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900 || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+    if (gmtime_r(&t, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
         (void)snprintf(out, INSTANT_TEXT_MAX, "%lld", (long long)ms);
     else
-        (void)snprintf(out, INSTANT_TEXT_MAX, "%s.%03dZ", text, (int)rest);
+        (void)snprintf(out, INSTANT_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+                       (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)rest % 1000);
 }

@@ -2,6 +2,7 @@
 #ifndef VARVE_BASE_INSTANT_H
 #define VARVE_BASE_INSTANT_H
 
+#include "base/err.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
