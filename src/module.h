@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "base/slice.h"
 #include "base/thread.h"
+#include "base/words.h"
 #include "keyspace/keyspace.h"
 
 #define MODULE_ABI 2

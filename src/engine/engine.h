@@ -217,17 +217,62 @@ API void effect_close(struct effect_cursor **c);
 API int engine_find_token(struct engine *e, uint16_t lineage, slice token, uint64_t *seq) MUST_CHECK;
 
 /* ---- sorted indexes over documents ---- */
+enum sorted_kind { SORTED_ORDERED = 0, SORTED_TEXT = 1 }; /* also the payload of a definition's node: one byte */
 struct sorted_info {
     uint16_t lineage;
     slice coll, path;       /* valid until the index is dropped */
-    uint8_t kind;           /* 0 ordered, 1 text */
+    uint8_t kind;           /* enum sorted_kind */
     bool ready;
     uint8_t built_pct;
-    uint64_t entries, bytes;
+    uint64_t entries, bytes; /* live entries: documents, or pairs of word and document */
     uint64_t since;         /* seq of its definition */
 };
 /* Lists indexes (all, or of one collection). fn nonzero stops and is returned. Definitions are nodes in SPACE_SORTED: create = PUT, drop = DELETE. */
 API int engine_sorted_list(struct engine *e, uint16_t lineage, const slice *coll, int (*fn)(void *ctx, const struct sorted_info *i), void *ctx) MUST_CHECK;
+/* Documents of a collection by the value of one field, at a point. The order is by value (json_compare), then by key: keys ascend within one value also when
+ * descending. A document without the field counts as null. Expiry is not judged. */
+struct sorted_bound {
+    slice json;        /* a checked JSON value; empty = open */
+    bool inclusive;
+};
+struct range_options {
+    uint16_t lineage;
+    slice coll, path;  /* as the index was defined */
+    struct sorted_bound low, high;
+    bool descending;
+    slice resume;      /* empty, or a position from range_cursor_at, under the same point; bounds and direction may be others */
+    uint64_t at;       /* UINT64_MAX: the newest folded */
+};
+struct range_cursor;
+/* E_NOTFOUND: no such index; E_AGAIN: being built; E_PRUNED: the point, or the row of a resume; E_SYNTAX: resume is not a position in this index. Options are copied. */
+API int engine_range(struct engine *e, const struct range_options *o, struct range_cursor **out) MUST_CHECK;
+/* *key is valid until the next call; *seq: the document version that holds at the point. E_END.
+ * E_AGAIN: many entries were looked at without a row; call again, now or on the next turn. */
+API int range_next(struct range_cursor *c, slice *key, uint64_t *seq) MUST_CHECK;
+/* Position behind the last row returned (the beginning before the first): opaque bytes, valid until the next call. */
+API slice range_cursor_at(struct range_cursor *c);
+API uint64_t range_cursor_point(const struct range_cursor *c); /* the point it reads: what to pin when `at` was UINT64_MAX */
+API void range_cursor_close(struct range_cursor **c);
+/* For planners: about how many index entries lie between the bounds (resume is ignored), those of the past included where the point is not the newest. Microseconds;
+ * right within about a block of the index at each bound. Same errors as engine_range. */
+API int engine_range_rows(struct engine *e, const struct range_options *o, uint64_t *estimate) MUST_CHECK;
+
+/* Documents that hold a word (base/words.h) at the path of a text index, at a point, in key order, each once. */
+struct text_options {
+    uint16_t lineage;
+    slice coll, path;  /* as the index was defined; `$` = the whole document */
+    slice word;        /* folded, as words.h gives it; not empty */
+    bool prefix;       /* any word that begins so */
+    slice after;       /* key to start strictly behind; empty = from the start */
+    uint64_t at;
+};
+struct text_cursor;
+API int engine_text(struct engine *e, const struct text_options *o, struct text_cursor **out) MUST_CHECK; /* E_NOTFOUND, E_AGAIN, E_PRUNED as engine_range */
+API int text_next(struct text_cursor *c, slice *key, uint64_t *seq) MUST_CHECK;                           /* E_END, E_AGAIN as range_next */
+API uint64_t text_cursor_point(const struct text_cursor *c);
+API void text_cursor_close(struct text_cursor **c);
+API int engine_text_rows(struct engine *e, const struct text_options *o, uint64_t *estimate) MUST_CHECK; /* as engine_range_rows; `after` is ignored */
+
 struct top_cursor;
 struct top_options {
     uint16_t lineage;

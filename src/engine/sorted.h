@@ -18,8 +18,6 @@
 #include "engine/engine.h"
 #include <stdatomic.h>
 
-enum sorted_kind { SORTED_ORDERED = 0, SORTED_TEXT = 1 };
-
 struct sorted {
     uint32_t id;                   /* its number, from 1, never used again: what its entries are named by */
     uint64_t since;                /* seq of the definition */
