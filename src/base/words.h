@@ -22,25 +22,25 @@
 #define WORD_BYTES_MAX 64
 #define WORDS_QUERY_MAX 32 /* words in one query */
 
-struct word {
+struct text_word {
     uint8_t bytes[WORD_BYTES_MAX]; /* folded */
     size_t n;
 };
-static inline slice word_slice(const struct word *w) { return slice_of(w->bytes, w->n); }
+static inline slice text_word_slice(const struct text_word *w) { return slice_of(w->bytes, w->n); }
 
 /* major << 16 | minor << 8 | update */
 API uint32_t words_unicode_version(void);
 
 /* The words of a UTF-8 text: start with *at = 0. False: no more. *at is then behind the word. */
-API bool words_next(slice text, size_t *at, struct word *out);
+API bool words_next(slice text, size_t *at, struct text_word *out);
 
 /* Calls fn for every word of a checked JSON value, repeats included, in the order of the text. fn nonzero stops and is returned. `mem` is scratch. */
-API int words_of_json(slice json, struct buf *mem, int (*fn)(void *ctx, const struct word *w), void *ctx);
+API int words_of_json(slice json, struct buf *mem, int (*fn)(void *ctx, const struct text_word *w), void *ctx);
 
 struct words_query {
     size_t n;
     struct words_query_word {
-        struct word word;
+        struct text_word word;
         bool prefix;
     } at[WORDS_QUERY_MAX];
 };
