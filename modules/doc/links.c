@@ -232,7 +232,11 @@ static int walk_one(struct call *c, struct links *l, const struct db_view *db)
     slice rel = l->n_rels ? c->argv[l->first_rel + l->rel] : (slice){0};
     enum link_direction d = l->direction == 0 ? LINK_OUT : LINK_IN;
     int r = engine_links(doc_engine(c), db->lineage, c->argv[1], d, rel, l->at.seq, buf_slice(&l->after), &cur);
-    while (r == E_OK && (r = link_cursor_next(cur, &k)) == E_OK) {
+    while (r == E_OK && ((r = link_cursor_next(cur, &k)) == E_OK || r == E_AGAIN)) {
+        if (r == E_AGAIN) {
+            r = E_OK;
+            continue;
+        }
         if (k.seq <= db->flushed) continue;
         if (l->out && d == LINK_IN && slice_eq(k.from, k.to)) continue; /* seen among those that go out */
         if (l->rows == l->count) {

@@ -203,9 +203,13 @@ enum link_direction { LINK_OUT, LINK_IN };
 struct link_cursor;
 /* Links of one key that stand at `at`, ordered by (rel, other key); rel empty = every relation; `after` = opaque position from link_cursor_at or empty. */
 API int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, slice after, struct link_cursor **out) MUST_CHECK;
+/* All links of a lineage that stand at `at`, ordered by (from, rel, to). */
+API int engine_all_links(struct engine *e, uint16_t lineage, uint64_t at, slice after, struct link_cursor **out) MUST_CHECK;
+/* E_END. E_AGAIN: many links were looked at and none of them stands there; call again, now or on the next turn. E_PRUNED: see link_cursor_oldest. Slices are
+ * valid until the next call. */
 API int link_cursor_next(struct link_cursor *c, struct link *out) MUST_CHECK;
 API uint64_t link_cursor_oldest(const struct link_cursor *c); /* after E_PRUNED: where that link becomes readable */
-API slice link_cursor_at(const struct link_cursor *c); /* position behind the last link returned */
+API slice link_cursor_at(const struct link_cursor *c); /* position behind the last link returned or looked at; opaque bytes */
 API void link_cursor_close(struct link_cursor **c);
 /* Nodes that name seq as their cause, ascending. */
 struct effect_cursor;

@@ -1,12 +1,14 @@
-/* Links of a key at a point, in both directions.
+/* Links at a point: of one key in both directions, or all of them.
  *
  * L and M hold one entry for each version of a link, newest first within (key, rel, other); a link stands at P when its newest entry at or before P is
- * alive and above the newest flush at P. Cost: the links of this key, and those versions of them that are newer than P. */
+ * alive and above the newest flush at P. Cost: the links in the range, and one search for each that is newer than P. Many that do not stand there may lie
+ * side by side: after LOOKS_WITHOUT_A_ROW of them the cursor gives the caller the chance to do something else. */
 #include "base/mem.h"
 #include "engine/books.h"
 
 #define STEPS_BEFORE_SEEK 4
 #define SEQ_BYTES         8
+#define LOOKS_WITHOUT_A_ROW 1024
 
 struct link_cursor {
     struct engine *e;
@@ -17,29 +19,29 @@ struct link_cursor {
     uint64_t at, flushed;
     uint64_t oldest; /* of the link that E_PRUNED is about */
     bool started, ended;
+    bool left; /* the iterator is behind c->last already */
 };
 
-int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, slice after,
-                 struct link_cursor **out)
+/* Opens a cursor over everything that begins with `range`, which is taken. */
+static int open_range(struct engine *e, uint16_t lineage, struct buf *range, uint64_t at, slice after, struct link_cursor **out)
 {
-    ASSERT(e && out);
-    ASSERT(lineage < ENGINE_DATABASES_MAX && (d == LINK_OUT || d == LINK_IN));
     struct index_snap *s = NULL;
     struct buf upper = {0};
+    if (after.n > 0 && !slice_starts(after, buf_slice(range))) { /* a position of another key, or nonsense, is no position here */
+        buf_fini(range);
+        return E_INVALID;
+    }
     struct link_cursor *c = mem_zalloc(sizeof *c);
     c->e = e;
     c->lineage = lineage;
     c->at = at;
-    c->direction = d;
-    range_link_from(&c->lower, d == LINK_OUT ? RANGE_LINK_OUT : RANGE_LINK_IN, lineage, key, rel);
+    c->lower = *range;
+    *range = (struct buf){0};
+    c->direction = c->lower.p[0] == RANGE_LINK_OUT ? LINK_OUT : LINK_IN;
     buf_add(&upper, c->lower.p, c->lower.n);
-    range_end(&upper);
-    if (after.n > 0) { /* a position of another key, or nonsense, is no position here */
-        if (!slice_starts(after, buf_slice(&c->lower))) {
-            buf_fini(&upper);
-            link_cursor_close(&c);
-            return E_INVALID;
-        }
+    bool bounded = range_end(&upper);
+    ASSERT(bounded); /* it begins with a tag */
+    if (after.n > 0) {
         buf_clear(&c->lower);
         buf_add_slice(&c->lower, after);
         for (int i = 0; i <= SEQ_BYTES; i++) buf_add_byte(&c->lower, 0xff); /* behind its oldest version */
@@ -55,6 +57,25 @@ int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direct
     else
         *out = c;
     return rc;
+}
+
+int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direction d, slice rel, uint64_t at, slice after,
+                 struct link_cursor **out)
+{
+    ASSERT(e && out);
+    ASSERT(lineage < ENGINE_DATABASES_MAX && (d == LINK_OUT || d == LINK_IN));
+    struct buf range = {0};
+    range_link_from(&range, d == LINK_OUT ? RANGE_LINK_OUT : RANGE_LINK_IN, lineage, key, rel);
+    return open_range(e, lineage, &range, at, after, out);
+}
+
+int engine_all_links(struct engine *e, uint16_t lineage, uint64_t at, slice after, struct link_cursor **out)
+{
+    ASSERT(e && out);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    struct buf range = {0};
+    range_link_all(&range, lineage);
+    return open_range(e, lineage, &range, at, after, out);
 }
 
 static int name_of(const struct link_cursor *c, slice *name)
@@ -96,13 +117,13 @@ static int dropped_there(struct link_cursor *c)
     return rc == E_NOTFOUND ? E_OK : rc;
 }
 
-/* At a link's newest entry: finds the one that counts at the point. *left: it has none, and the iterator is at the next link. E_PRUNED: it
+/* At a link's newest entry: finds the one that counts at the point. c->left: it has none, and the iterator is at the next link. E_PRUNED: it
  * had one, which retention dropped. */
-static int judge_link(struct link_cursor *c, bool *stands, bool *left, uint64_t *seq)
+static int judge_link(struct link_cursor *c, bool *stands, uint64_t *seq)
 {
     slice name = {0};
     int rc = name_of(c, &name);
-    *stands = *left = false;
+    *stands = c->left = false;
     if (rc) return rc;
     buf_clear(&c->last);
     buf_add_slice(&c->last, name);
@@ -117,8 +138,8 @@ static int judge_link(struct link_cursor *c, bool *stands, bool *left, uint64_t 
         rc = index_seek(c->it, buf_slice(&c->probe));
         if (!rc) rc = name_of(c, &name);
         if (rc) return rc;
-        *left = !slice_eq(name, buf_slice(&c->last));
-        if (*left) return E_OK;
+        c->left = !slice_eq(name, buf_slice(&c->last));
+        if (c->left) return E_OK;
         *seq = ~get_be64(name.p + name.n);
     }
     rc = range_flag_parse(index_value(c->it), stands);
@@ -130,17 +151,18 @@ int link_cursor_next(struct link_cursor *c, struct link *out)
 {
     ASSERT(c && out);
     int rc = E_OK;
-    bool stands = false, left = false;
+    bool stands = false;
     uint64_t seq = 0;
     slice part[3];
     if (c->ended) return E_END;
-    while (!rc && !stands) {
+    for (int looks = 0; !rc && !stands; looks++) {
+        if (looks == LOOKS_WITHOUT_A_ROW) return E_AGAIN;
         if (!c->started)
             rc = index_seek(c->it, buf_slice(&c->lower));
-        else if (!left)
+        else if (!c->left)
             rc = leave_link(c);
         c->started = true;
-        if (!rc) rc = judge_link(c, &stands, &left, &seq);
+        if (!rc) rc = judge_link(c, &stands, &seq);
     }
     if (rc == E_END) c->ended = true;
     if (!rc) rc = range_link_parse(index_key(c->it), &c->mem, part, &seq);

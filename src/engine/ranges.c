@@ -126,6 +126,12 @@ void range_link_from(struct buf *out, uint8_t tag, uint16_t lineage, slice key, 
     if (rel.n > 0) add_escaped(out, rel);
 }
 
+void range_link_all(struct buf *out, uint16_t lineage)
+{
+    begin(out, RANGE_LINK_OUT);
+    add_be16(out, lineage);
+}
+
 void range_effect(struct buf *out, uint64_t cause, uint64_t effect)
 {
     begin(out, RANGE_EFFECT);

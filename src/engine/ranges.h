@@ -58,6 +58,8 @@ void range_expiry(struct buf *out, uint64_t ms, uint16_t lineage, slice key);
 void range_link(struct buf *out, uint8_t tag, uint16_t lineage, const slice part[3], uint64_t seq);
 /* The common beginning of one key's links, of one relation unless rel is empty. */
 void range_link_from(struct buf *out, uint8_t tag, uint16_t lineage, slice key, slice rel);
+/* The common beginning of all links of a lineage, by (from, rel, to). */
+void range_link_all(struct buf *out, uint16_t lineage);
 void range_effect(struct buf *out, uint64_t cause, uint64_t effect);
 void range_time(struct buf *out, uint64_t ms);
 void range_token(struct buf *out, uint16_t lineage, slice token);

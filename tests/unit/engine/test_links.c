@@ -1,4 +1,4 @@
-/* Links in both directions at a point, against the model; positions; damage of a position. */
+/* Links in both directions at a point, and all links there, against the model; positions; damage of a position. */
 #include "unit/engine/foldbed.h"
 
 struct edge {
@@ -57,6 +57,51 @@ static void check(struct bed *b, uint16_t lineage, slice key, enum link_directio
     assert_null(c);
 }
 
+static int by_name(const void *x, const void *y)
+{
+    const struct edge *a = x, *b = y;
+    int c = slice_cmp(a->from, b->from);
+    if (!c) c = slice_cmp(a->rel, b->rel);
+    return c ? c : slice_cmp(a->to, b->to);
+}
+
+static size_t model_all_links(const struct bed *b, uint16_t lineage, uint64_t at, struct edge *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n && i < at; i++) {
+        const struct node *x = &b->fact[i].n;
+        struct edge e = {.seq = x->seq};
+        if (x->op > NODE_EXPIRE || x->space != SPACE_LINK || model_live(b, SPACE_LINK, lineage, x->key, at) != x) continue;
+        assert_int_equal(link_key_parse(x->key, &e.from, &e.rel, &e.to), E_OK);
+        out[n++] = e;
+    }
+    qsort(out, n, sizeof out[0], by_name);
+    return n;
+}
+
+static void check_all(struct bed *b, uint16_t lineage, uint64_t at, bool one_by_one)
+{
+    struct edge want[64];
+    struct link have;
+    struct link_cursor *c = NULL;
+    struct buf position = {0};
+    size_t n = model_all_links(b, lineage, at, want);
+    assert_int_equal(engine_all_links(&b->e, lineage, at, (slice){0}, &c), E_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(link_cursor_next(c, &have), E_OK);
+        assert_true(slice_eq(have.from, want[i].from) && slice_eq(have.rel, want[i].rel) && slice_eq(have.to, want[i].to));
+        assert_int_equal(have.seq, want[i].seq);
+        if (!one_by_one) continue;
+        buf_clear(&position);
+        buf_add_slice(&position, link_cursor_at(c));
+        link_cursor_close(&c);
+        assert_int_equal(engine_all_links(&b->e, lineage, at, buf_slice(&position), &c), E_OK);
+    }
+    assert_int_equal(link_cursor_next(c, &have), E_END);
+    link_cursor_close(&c);
+    buf_fini(&position);
+}
+
 static void test_random(void **state)
 {
     struct rng r = rng_start("links", 81);
@@ -71,6 +116,8 @@ static void test_random(void **state)
             check(b, (uint16_t)rng_below(&r, BED_LINEAGES), slice_str(bed_keys[rng_below(&r, 5)]),
                   rng_below(&r, 2) ? LINK_OUT : LINK_IN, rng_below(&r, 2) ? slice_str(bed_rels[rng_below(&r, 2)]) : (slice){0},
                   random_point(b, &r));
+        for (int i = 0; i < 100; i++)
+            check_all(b, (uint16_t)rng_below(&r, BED_LINEAGES), random_point(b, &r), rng_below(&r, 2) == 0);
         bed_free(b);
     }
 }
@@ -90,8 +137,51 @@ static void test_many_versions(void **state)
     bed_free(b);
 }
 
+/* Thousands that do not stand lie before one that does: the cursor gives the caller a turn, and a position taken then is as good as any. */
+static void test_many_that_ended(void **state)
+{
+    struct bed *b = bed_new();
+    struct link_cursor *c = NULL;
+    struct link have;
+    struct buf position = {0};
+    int again = 0, rc;
+    char to[16];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(to, sizeof to, "t%05d", i);
+        bed_link(b, 0, "a", "r", to, NODE_PUT);
+        bed_link(b, 0, "a", "r", to, NODE_DELETE);
+    }
+    uint64_t last = bed_link(b, 0, "a", "r", "z", NODE_PUT);
+    bed_step(b);
+    for (int all = 0; all < 2; all++) {
+        again = 0;
+        buf_clear(&position);
+        do {
+            rc = all ? engine_all_links(&b->e, 0, UINT64_MAX, buf_slice(&position), &c)
+                     : engine_links(&b->e, 0, slice_str("a"), LINK_OUT, (slice){0}, UINT64_MAX, buf_slice(&position), &c);
+            assert_int_equal(rc, E_OK);
+            rc = link_cursor_next(c, &have);
+            again += rc == E_AGAIN;
+            buf_clear(&position);
+            buf_add_slice(&position, link_cursor_at(c));
+            if (rc == E_OK) assert_int_equal(have.seq, last);
+            link_cursor_close(&c);
+        } while (rc == E_AGAIN);
+        assert_int_equal(rc, E_OK);
+        assert_true(again >= 2 && again <= 4);
+    }
+    assert_int_equal(engine_all_links(&b->e, 0, UINT64_MAX, (slice){0}, &c), E_OK);
+    while ((rc = link_cursor_next(c, &have)) == E_AGAIN) continue;
+    assert_int_equal(rc, E_OK);
+    assert_int_equal(link_cursor_next(c, &have), E_END);
+    link_cursor_close(&c);
+    buf_fini(&position);
+    bed_free(b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many_versions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many_versions),
+                                       cmocka_unit_test(test_many_that_ended)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
