@@ -17,7 +17,7 @@ OPT_tsan    := -Wno-format-truncation -O1 -g -fno-omit-frame-pointer -fsanitize=
 SAN_asan    := -fsanitize=address,undefined
 SAN_tsan    := -fsanitize=thread
 ALLOC_release := -ljemalloc
-FLAGS  = $(STD) $(WARN) $(OPT_$(MODE)) -Isrc -I. $(CFLAGS)
+FLAGS  = $(STD) $(WARN) $(OPT_$(MODE)) -Isrc -I. -I$(O)/generated $(CFLAGS)
 LINK   = $(SAN_$(MODE)) -pthread -rdynamic $(LDFLAGS)
 BASE_LIBS = -lb2 -lcrypto $(ALLOC_$(MODE)) -lm
 ALL_LIBS  = -lev $(BASE_LIBS) -ldl
@@ -43,6 +43,14 @@ $(O)/%.o: %.c | $(O)/deps-ok
 	@$(CC) $(FLAGS) -fPIC -DVARVE_STAMP='"$(STAMP)"' -MMD -MP -c $< -o $@ && echo "  cc $<"
 -include $(patsubst %.o,%.d,$(O)/src/server/main.o $(BASE) $(ENGINE) $(KEYSPACE) $(SERVER) $(MODULES) $(TOOL) $(DEMO) $(call obj,$(wildcard tests/support/*.c)))
 
+# Which characters make words, and their case folding: from the machine's Unicode database.
+WORDS_TABLE := $(O)/generated/base/words_table.h
+UNICODE     := /usr/share/unicode/UnicodeData.txt /usr/share/unicode/CaseFolding.txt
+$(WORDS_TABLE): src/base/words_table.pl $(wildcard $(UNICODE)) | $(O)/deps-ok
+	@mkdir -p $(@D)
+	@perl $< $(UNICODE) >$@.new && mv $@.new $@ && echo "  made $@"
+$(O)/src/base/words.o: $(WORDS_TABLE)
+
 define archive
 	@rm -f $@ && ar rcs $@ $^ && echo "  ar $@"
 endef
@@ -63,8 +71,8 @@ UNWHOLE = -Wl,--no-whole-archive
 
 $(O)/varve-server: $(O)/src/server/main.o $(CHAIN_modules)
 	@$(CC) $(LINK) $(O)/src/server/main.o $(WHOLE) $(CHAIN_modules) $(UNWHOLE) $(ALL_LIBS) -o $@ && echo "  ld $@"
-$(O)/varve: $(TOOL) $(O)/libvarve.a
-	@$(CC) $(LINK) $(TOOL) $(O)/libvarve.a $(BASE_LIBS) -o $@ && echo "  ld $@"
+$(O)/varve: $(TOOL) $(CHAIN_keyspace)
+	@$(CC) $(LINK) $(TOOL) $(CHAIN_keyspace) $(BASE_LIBS) -o $@ && echo "  ld $@"
 # Any family also builds as a loadable module from the same source.
 $(O)/modules/%.so: $(wildcard modules/*/*.c modules/*/*.h) src/module.h | $(O)/deps-ok
 	@mkdir -p $(@D)
@@ -85,9 +93,9 @@ $(foreach l,$(LAYERS) modules,$(eval $(call unit_rules,$(l))))
 -include $(patsubst %,%.d,$(UNIT))
 
 # ---- what the machine must have ----
-RUN_PACKAGES  := gcc make libc6-dev libev-dev libb2-dev libcjson-dev libssl-dev liblua5.1-0-dev libjemalloc-dev
+RUN_PACKAGES  := gcc make libc6-dev libev-dev libb2-dev libcjson-dev libssl-dev liblua5.1-0-dev libjemalloc-dev perl-base unicode-data
 TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev libhiredis-dev tcl redis-server redis-tools spin valgrind git dpkg-dev procps
-$(O)/deps-ok:
+$(O)/deps-ok: Makefile
 	@mkdir -p $(@D)
 	@tests/support/need $(RUN_PACKAGES)
 	@touch $@
@@ -152,7 +160,7 @@ crash: $(O)/test-deps-ok $(CRASH)
 
 # ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -Itests
+FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -I$(O)/generated -Itests
 FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) src/server/resp.c
 ASAN_DIR := $(O)/asan
 $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(O)/fuzz/library
@@ -162,7 +170,7 @@ $(O)/fuzz/library: $(FUZZ_SRC)
 	@$(MAKE) -s MODE=asan O=$(ASAN_DIR) $(ASAN_DIR)/libvarve.a $(ASAN_DIR)/src/server/resp.o
 	@touch $@
 .PHONY: fuzz
-fuzz: $(O)/test-deps-ok
+fuzz: $(O)/test-deps-ok $(WORDS_TABLE)
 	@tests/support/need clang libclang-rt-14-dev
 	@mkdir -p $(O)/libfuzzer
 	@for t in $(fuzz_names); do \
@@ -185,10 +193,10 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 format:
 	@tests/support/need clang-format
 	@clang-format -i $(C_FILES)
-lint: $(O)/deps-ok
+lint: $(O)/deps-ok $(WORDS_TABLE)
 	@tests/support/need clang-tidy cppcheck
-	@clang-tidy --quiet $(filter src/% modules/%,$(filter %.c,$(C_FILES))) -- $(STD) -Isrc -I. 2>/dev/null
-	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -Isrc -I. src modules
+	@clang-tidy --quiet $(filter src/% modules/%,$(filter %.c,$(C_FILES))) -- $(STD) -Isrc -I. -I$(O)/generated 2>/dev/null
+	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -Isrc -I. -I$(O)/generated src modules
 
 .PHONY: clean help
 clean:
