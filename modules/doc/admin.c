@@ -67,7 +67,7 @@ static void info_key(struct call *c, slice key)
     int r = engine_catch_up(e, 0);
     uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
     if (r == E_OK) r = engine_find(e, SPACE_KEY, lineage, key, UINT64_MAX, FIND_ALL, &v);
-    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, key, &horizon);
+    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, key, &horizon, NULL);
     if (r == E_NOTFOUND) {
         reply_null(c);
         return;

@@ -51,6 +51,7 @@ struct history {
     struct version_cursor *cur;
     struct views views;
     uint64_t horizon;
+    bool dropped; /* there was more than is left */
     bool ended; /* every version asked for is among the rows */
     int failure;
 };
@@ -66,7 +67,7 @@ static void history_drop(void *state)
 /* Older versions than those shown are wanted and were dropped. */
 static bool wants_horizon_row(const struct history *h)
 {
-    return h->horizon != 0 && h->o.from < h->horizon && (h->ended || h->o.oldest_first);
+    return h->dropped && h->o.from < h->horizon && (h->ended || h->o.oldest_first);
 }
 
 static void reply_history(struct call *c, const struct history *h)
@@ -107,7 +108,7 @@ void cmd_dhistory(struct call *c)
     }
     h->views.with_data = h->o.with_data;
     int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, c->argv[1], &h->horizon);
+    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, c->argv[1], &h->horizon, &h->dropped);
     if (r == E_NOTFOUND) r = E_OK;
     if (r == E_OK) r = engine_versions(e, SPACE_KEY, lineage, c->argv[1], h->o.from, h->o.to, h->o.oldest_first, &h->cur);
     if (r != E_OK) {

@@ -86,9 +86,10 @@ static bool parse_scan(struct call *c, struct scan *s)
 /* Below the store's horizon documents that are gone may be forgotten: a list would leave them out in silence. */
 static bool is_readable(struct call *c, uint64_t at, slice what)
 {
-    uint64_t horizon = engine_horizon(doc_engine(c));
-    if (at >= horizon) return true;
-    doc_reply_pruned(c, what.n ? what : slice_str("*"), horizon);
+    struct engine_horizons h;
+    engine_get_horizons(doc_engine(c), &h);
+    if (at >= h.documents) return true;
+    doc_reply_pruned(c, what.n ? what : slice_str("*"), h.documents);
     return false;
 }
 

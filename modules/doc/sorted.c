@@ -259,7 +259,9 @@ static int find_pruned(struct call *c, const struct top *t, struct buf *key, uin
 static void reply_top_failure(struct call *c, const struct top *t, int r)
 {
     struct buf key = {0};
-    uint64_t oldest = engine_horizon(doc_engine(c));
+    struct engine_horizons h;
+    engine_get_horizons(doc_engine(c), &h);
+    uint64_t oldest = h.documents;
     if (r == E_PRUNED && t->o.at < oldest)
         doc_reply_pruned(c, t->o.coll, oldest);
     else if (r == E_PRUNED && find_pruned(c, t, &key, &oldest) == E_PRUNED)

@@ -1,6 +1,7 @@
 /* The books: opening, saving, totals, and what merging may forget.
  *
- * Saved form, version 1 (all varints unless said): u8 version, seq, newest ms, horizon, nodes, bytes, plain sum, plain n;
+ * Saved form, version 2 (all varints unless said): u8 version, seq, newest ms, horizon of keys, nodes, bytes, plain sum, plain n;
+ * horizons of documents, changes, document changes;
  * number of lineages with counts, then each: u16 lineage, keys, docs, expiring, links; collections (collections.c); sorted indexes (sorted
  * definitions, fold_sorted.c). Flushes and swaps are not in it: they are read from the S range, up to seq.
  *
@@ -9,7 +10,7 @@
 #include "engine/books.h"
 #include "base/mem.h"
 
-#define SAVED_VERSION   1
+#define SAVED_VERSION   2 /* 1 had one horizon only */
 #define EXPIRY_GRACE_MS (24u * 3600 * 1000)
 
 /* ---- probe buffers ---- */
@@ -58,10 +59,11 @@ static bool book_is_empty(struct lineage_book *b)
 void fold_save(struct fold *f, struct buf *out)
 {
     ASSERT(f && out);
-    _Atomic uint64_t *head[] = {&f->seq, &f->newest_ms, &f->horizon, &f->nodes, &f->bytes, &f->plain_sum, &f->plain_n};
+    _Atomic uint64_t *head[] = {&f->seq, &f->newest_ms, &f->horizon[HORIZON_KEYS], &f->nodes, &f->bytes, &f->plain_sum, &f->plain_n};
     uint64_t used = 0;
     buf_add_byte(out, SAVED_VERSION);
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) add_varint(out, book_get(head[i]));
+    for (size_t i = HORIZON_DOCUMENTS; i < HORIZONS; i++) add_varint(out, book_get(&f->horizon[i]));
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) used += !book_is_empty(&f->lineage[i]);
     add_varint(out, used);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) {
@@ -97,14 +99,17 @@ static int load_lineages(struct fold *f, const uint8_t **p, const uint8_t *end)
 
 static int load_saved(struct fold *f, slice saved)
 {
-    _Atomic uint64_t *head[] = {&f->seq, &f->newest_ms, &f->horizon, &f->nodes, &f->bytes, &f->plain_sum, &f->plain_n};
+    _Atomic uint64_t *head[] = {&f->seq, &f->newest_ms, &f->horizon[HORIZON_KEYS], &f->nodes, &f->bytes, &f->plain_sum, &f->plain_n};
     const uint8_t *p = saved.p, *end = saved.p + saved.n;
     uint64_t v;
     if (saved.n == 0) return E_OK;
-    if (*p != SAVED_VERSION) return err_note(E_VERSION, "books of version %u", *p);
-    p++;
+    unsigned version = *p++;
+    if (version < 1 || version > SAVED_VERSION) return err_note(E_VERSION, "books of version %u", version);
     for (size_t i = 0; p && i < sizeof head / sizeof head[0]; i++)
         if ((p = get_varint(p, end, &v))) book_set(head[i], v);
+    f->horizons_known = version > 1;
+    for (size_t i = HORIZON_DOCUMENTS; p && version > 1 && i < HORIZONS; i++)
+        if ((p = get_varint(p, end, &v))) book_set(&f->horizon[i], v);
     int rc = p ? load_lineages(f, &p, end) : E_CORRUPT;
     if (!rc) rc = collections_load(&f->collections, &p, end);
     if (!rc) rc = sorted_load(f, &p, end);
@@ -173,10 +178,29 @@ void fold_close(struct fold **out)
 
 /* ---- totals and horizon ---- */
 
-void fold_set_horizon(struct fold *f, uint64_t horizon)
+void fold_raise_horizons(struct fold *f, const struct engine_horizons *to)
 {
+    const uint64_t v[HORIZONS] = {to->keys, to->documents, to->changes, to->document_changes};
     ASSERT(f);
-    if (horizon > book_get(&f->horizon)) book_set(&f->horizon, horizon); /* it never goes back */
+    for (size_t i = 0; i < HORIZONS; i++)
+        if (v[i] > book_get(&f->horizon[i])) book_set(&f->horizon[i], v[i]);
+}
+
+bool fold_knows_horizons(const struct fold *f)
+{
+    ASSERT(f && f->e);
+    return f->horizons_known;
+}
+
+void engine_get_horizons(struct engine *e, struct engine_horizons *out)
+{
+    ASSERT(e && e->fold);
+    ASSERT(out);
+    struct fold *f = e->fold;
+    *out = (struct engine_horizons){.keys = book_get(&f->horizon[HORIZON_KEYS]),
+                                    .documents = book_get(&f->horizon[HORIZON_DOCUMENTS]),
+                                    .changes = book_get(&f->horizon[HORIZON_CHANGES]),
+                                    .document_changes = book_get(&f->horizon[HORIZON_DOCUMENT_CHANGES])};
 }
 
 void fold_get_totals(struct fold *f, struct fold_totals *out)
@@ -228,8 +252,9 @@ bool fold_drop(void *fold, slice key, slice value)
         struct range_interval v;
         if (range_sorted_index(key, &id, &head)) return false;
         if (sorted_is_dead(f, id)) return true;
-        if (key.p[0] == RANGE_SORTED || book_get(&f->horizon) == 0) return false;
-        return range_interval_parse(key, value, &v) == E_OK && v.to <= book_get(&f->horizon);
+        uint64_t horizon = book_get(&f->horizon[HORIZON_DOCUMENTS]);
+        if (key.p[0] == RANGE_SORTED || horizon == 0) return false;
+        return range_interval_parse(key, value, &v) == E_OK && v.to <= horizon;
     }
     default: return false;
     }

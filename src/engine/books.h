@@ -15,6 +15,8 @@ struct lineage_book {
     _Atomic uint64_t keys, docs, expiring, links;
 };
 
+enum { HORIZON_KEYS, HORIZON_DOCUMENTS, HORIZON_CHANGES, HORIZON_DOCUMENT_CHANGES, HORIZONS };
+
 struct fold {
     struct engine *e;
     int (*read)(struct engine *e, uint64_t seq, struct buf *mem, struct node *out); /* engine_read; tests put their own here */
@@ -24,7 +26,8 @@ struct fold {
     struct lineage_book lineage[ENGINE_DATABASES_MAX];
     _Atomic uint64_t seq;         /* newest folded */
     _Atomic uint64_t newest_ms;   /* largest time folded */
-    _Atomic uint64_t horizon;
+    _Atomic uint64_t horizon[HORIZONS]; /* struct engine_horizons, in its order */
+    bool horizons_known;                /* false: saved before there were four of them, or not saved at all */
     _Atomic uint64_t nodes, bytes; /* folded and not forgotten */
     _Atomic uint64_t expired_ms;  /* every expiry up to here was handed to a caller */
     /* Mean size of ordinary keys' nodes: sum over about the last PLAIN_WINDOW of them. */

@@ -171,16 +171,16 @@ static int rewrite_group(struct compaction *c, const struct compact_group *g)
 
 /* ---- step 2 and 4 ---- */
 
-static void promise(struct engine *e, uint64_t horizon)
+/* In memory first, then in a checkpoint: the books hold the horizons. */
+static int promise(struct engine *e, const struct engine_horizons *h)
 {
     struct engine_own *own = e->own;
     indexer_lock(e);
     own->forget_due = true;
-    if (horizon > atomic_load(&own->horizon)) {
-        atomic_store(&own->horizon, horizon);
-        fold_set_horizon(e->fold, horizon);
-    }
+    if (h->keys > atomic_load(&own->horizon)) atomic_store(&own->horizon, h->keys);
+    fold_raise_horizons(e->fold, h);
     indexer_unlock(e);
+    return worker_checkpoint(e, false);
 }
 
 static bool is_forgotten(void *ctx, uint64_t seq)
@@ -243,7 +243,7 @@ static void fill_status(struct compaction *c, bool running, int result)
         .held = p->held,
         .bytes_before = p->bytes_before,
         .bytes_after = p->bytes_after,
-        .horizon = p->horizon,
+        .horizon = p->horizons.keys,
         .segments = segments,
         .done = c->done,
         .total = total,
@@ -277,8 +277,8 @@ static int carry_out(struct compaction *c)
 {
     struct engine *e = c->e;
     ASSERT(c->plan.n_groups > 0);
-    promise(e, c->plan.horizon);
-    int rc = end_tail(c);
+    int rc = promise(e, &c->plan.horizons);
+    if (rc == E_OK) rc = end_tail(c);
     for (size_t i = 0; rc == E_OK && i < c->plan.n_groups; i++) {
         rc = cancelled(c) ? E_CANCELLED : rewrite_group(c, &c->plan.groups[i]);
         if (rc == E_OK && !e->own->opt.no_threads && worker_checkpoint_due(e)) rc = worker_checkpoint(e, false);

@@ -216,20 +216,53 @@ static size_t segment_of(const struct plan_work *w, uint64_t seq)
     return lo;
 }
 
+/* Does it count for who asks for documents and links only? A tombstone need not say what it ended. */
+static bool is_document(const struct plan_work *w, const struct plan_version *v)
+{
+    return w->space == SPACE_LINK || v->type == TYPE_DOCUMENT || (v->type == TYPE_NONE && key_type(w) == TYPE_DOCUMENT);
+}
+
 static void drop(struct plan_work *w, const struct plan_version *v)
 {
+    bool document = is_document(w, v);
     ASSERT(v->seq > 0 && v->seq <= w->p->base);
     ASSERT(w->n_segments > 0);
     size_t s = segment_of(w, v->seq);
     w->p->drop[v->seq >> 3] |= (uint8_t)(1u << (v->seq & 7));
     w->p->dropped++;
+    struct engine_horizons *h = &w->p->horizons;
+    if (v->seq > h->changes) h->changes = v->seq;
+    if (document && v->seq > h->document_changes) h->document_changes = v->seq;
     w->seg_drops[s]++;
     w->seg_drop_bytes[s] += v->bytes;
 }
 
-static void raise_horizon(struct plan_work *w, uint64_t seq)
+/* Was the key ever a document? Its transitions tell as long as anything of it is left. */
+static int was_document(struct plan_work *w, bool *yes)
 {
-    if (seq > w->p->horizon) w->p->horizon = seq;
+    struct buf from = {0}, found = {0}, value = {0}, key = {0};
+    uint64_t seq;
+    *yes = w->space == SPACE_LINK || key_type(w) == TYPE_DOCUMENT;
+    if (*yes) return E_OK;
+    range_doc(&from, w->lineage, buf_slice(&w->key), UINT64_MAX);
+    int rc = index_first_now(w->e->index, INDEX_ALL, buf_slice(&from), 0, &found, &value);
+    if (rc == E_OK && found.n > 3 && found.p[0] == RANGE_DOC && get_be16(found.p + 1) == w->lineage) {
+        rc = range_doc_parse(buf_slice(&found), &key, &seq);
+        *yes = rc == E_OK && slice_eq(buf_slice(&key), buf_slice(&w->key));
+    }
+    buf_fini(&from), buf_fini(&found), buf_fini(&value), buf_fini(&key);
+    return rc == E_NOTFOUND ? E_OK : rc;
+}
+
+/* Nothing of the key will be left that could say what it was before seq. */
+static int raise_horizon(struct plan_work *w, uint64_t seq)
+{
+    struct engine_horizons *h = &w->p->horizons;
+    bool document = false;
+    int rc = seq > h->documents ? was_document(w, &document) : E_OK;
+    if (seq > h->keys) h->keys = seq;
+    if (document) h->documents = seq;
+    return rc;
 }
 
 /* Marks what goes; sets gone. Returns how many versions stay. */
@@ -262,16 +295,16 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
 }
 
 /* The last thing left of a key is its tombstone: may that go too? Not a document's: its version numbers and hashes go on from there. */
-static void judge_tombstone(struct plan_work *w, const struct reach *r)
+static int judge_tombstone(struct plan_work *w, const struct reach *r)
 {
     struct plan_version *head = &w->v[0];
-    if (head->type == TYPE_DOCUMENT || w->space == SPACE_LINK || (head->token && head->seq > w->tokens_from)) return;
-    if (head->gone || !is_tombstone(head->op) || head->seq > w->p->base || pinned(w, head->seq, UINT64_MAX)) return;
+    if (head->type == TYPE_DOCUMENT || w->space == SPACE_LINK || (head->token && head->seq > w->tokens_from)) return E_OK;
+    if (head->gone || !is_tombstone(head->op) || head->seq > w->p->base || pinned(w, head->seq, UINT64_MAX)) return E_OK;
     bool by_count = r->versions == 1, by_point = head->seq <= r->before;
-    if (r->both ? !(by_count && by_point) : !(by_count || by_point)) return;
+    if (r->both ? !(by_count && by_point) : !(by_count || by_point)) return E_OK;
     drop(w, head);
     head->gone = true;
-    raise_horizon(w, head->seq);
+    return raise_horizon(w, head->seq);
 }
 
 /* From the oldest upward: what is gone and has nothing standing below it. */
@@ -295,8 +328,8 @@ static int judge_key(struct plan_work *w)
         rc = reach_of_key(w, name, &r);
         if (rc == E_OK) {
             size_t stay = judge_versions(w, &r, &superseded);
-            if (stay == 0 && superseded != UINT64_MAX) raise_horizon(w, superseded); /* the flush that hid it is all that tells */
-            if (stay == 1) judge_tombstone(w, &r);
+            if (stay == 0 && superseded != UINT64_MAX) rc = raise_horizon(w, superseded); /* the flush that hid it is all that tells */
+            if (stay == 1) rc = judge_tombstone(w, &r);
         }
     }
     if (rc == E_OK) mark_forgotten(w);
@@ -439,7 +472,8 @@ int compact_plan_make(struct engine *e, const struct compact_options *o, uint64_
 {
     ASSERT(e && o && out);
     ASSERT(base <= engine_tree_size(e));
-    *out = (struct compact_plan){.base = base, .horizon = engine_horizon(e)};
+    *out = (struct compact_plan){.base = base};
+    engine_get_horizons(e, &out->horizons);
     struct plan_work *w = work_new(e, o, out);
     w->cancelled = cancelled;
     w->cancel_ctx = ctx;
@@ -462,7 +496,8 @@ int compact_plan_resume(struct engine *e, uint64_t base, struct compact_plan *ou
 {
     ASSERT(e && out);
     ASSERT(base <= engine_tree_size(e));
-    *out = (struct compact_plan){.base = base, .horizon = engine_horizon(e)};
+    *out = (struct compact_plan){.base = base};
+    engine_get_horizons(e, &out->horizons);
     int rc = walk(work_new(e, NULL, out));
     if (rc < 0) compact_plan_fini(out);
     return rc;

@@ -8,7 +8,7 @@
  *   - it is the newest version at or before a tag (held), or
  *   - a version that stays needs it: everything down to the newest base at or below.
  * A tombstone that is a key's newest version goes when nothing else of the key is left and the rule reaches it; then the whole store's
- * horizon rises to it, because nothing remembers the key.
+ * horizon of keys rises to it, because nothing remembers the key; that of documents too when the key ever was one. A document's own tombstone stays.
  *
  * `forget` is smaller than `drop`: the index forgets a version only when every older one of its key is gone too. An entry above a version that stays is kept
  * although its node is gone, so that reading in the gap answers PRUNED and not the version below it. */
@@ -27,7 +27,7 @@ struct compact_group { /* neighbouring segments that become one */
 
 struct compact_plan {
     uint64_t base;    /* nothing above it is touched */
-    uint64_t horizon; /* the store's, after this plan */
+    struct engine_horizons horizons; /* the store's, after this plan */
     uint64_t live, dropped, held;
     uint64_t bytes_before, bytes_after;
     uint8_t *drop, *forget;       /* one bit a seq, up to base */

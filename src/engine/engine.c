@@ -424,6 +424,19 @@ static int check_index(struct engine *e)
     return rc;
 }
 
+/* What books of an older version, or made anew, do not say is taken for the worst that the compacted segments allow. */
+static void raise_horizons(struct engine *e)
+{
+    uint64_t keys = e->own->manifest.horizon, gone = keys;
+    const struct manifest *m = &e->own->manifest;
+    for (size_t i = 0; i < m->n_segments && !fold_knows_horizons(e->fold); i++)
+        if (m->segments[i].compacted)
+            gone = i + 1 < m->n_segments ? m->segments[i + 1].first_seq - 1 : seglog_last_seq(e->log);
+    struct engine_horizons h = {.keys = keys};
+    if (!fold_knows_horizons(e->fold)) h.documents = keys, h.changes = h.document_changes = gone > keys ? gone : keys;
+    fold_raise_horizons(e->fold, &h);
+}
+
 static int open_folded(struct engine *e, struct engine_report *rep, bool anew)
 {
     struct engine_own *own = e->own;
@@ -443,7 +456,7 @@ static int open_folded(struct engine *e, struct engine_report *rep, bool anew)
         if (rep->lost_to > own->manifest.horizon) own->manifest.horizon = rep->lost_to;
     }
     atomic_store(&own->horizon, own->manifest.horizon);
-    fold_set_horizon(e->fold, own->manifest.horizon);
+    raise_horizons(e);
     own->forget_due = own->manifest.forget_due && !anew;
     return indexer_open(e, fold_seq(e->fold));
 }

@@ -152,6 +152,7 @@ enum engine_find_flags {
     FIND_ALL = 0,
     FIND_RUNS_ONLY = 1, /* the caller knows that the key has no version newer than flushed_seq */
     FIND_BASE = 2,      /* the newest version that node_is_base: where rebuilding starts */
+    FIND_ENTRY = 4,     /* what the index says is enough: a version whose node was dropped is found too */
 };
 /* The newest version of the key at or before `at`, in any generation (compare seq with db_view.flushed). Does not wait for the index:
  * call engine_catch_up first where it matters. E_NOTFOUND: none. E_PRUNED: some existed there, all dropped: *out = the oldest still readable. */
@@ -162,9 +163,18 @@ struct version_cursor;
 API int engine_versions(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t from, uint64_t to, bool oldest_first, struct version_cursor **out) MUST_CHECK;
 API int version_next(struct version_cursor *c, struct version *out) MUST_CHECK; /* E_END */
 API void version_close(struct version_cursor **c);
-/* Oldest seq at which the key is readable: 0 = from its beginning. */
-API int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq) MUST_CHECK;
-API uint64_t engine_horizon(struct engine *e); /* the whole store's: below it, keys that are gone may not be known any more */
+/* A key is readable at p when the newest version at or before p is there (a tag's point may lie below what others read). The oldest such seq; 0 =
+ * from its beginning. *dropped (may be NULL): older versions of it were there and are gone. E_NOTFOUND: nothing is left of it. */
+API int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq, bool *dropped) MUST_CHECK;
+/* The whole store's horizons: 0 = nothing was ever dropped. They rise before the first node goes, never fall, and survive restarts. */
+struct engine_horizons {
+    uint64_t keys;             /* below it, a key of which nothing is left may have stood: engine_find answers E_PRUNED for what it does not know */
+    uint64_t documents;        /* the same for documents and links: at it and above, every list of them at a point is whole, or meets E_PRUNED in one it knows */
+    uint64_t changes;          /* every node with a greater seq is there: a feed FROM p is whole when p >= changes, else PRUNED naming it */
+    uint64_t document_changes; /* the same when only nodes of documents and links are asked for (a feed of collections) */
+};
+API void engine_get_horizons(struct engine *e, struct engine_horizons *out);
+API uint64_t engine_horizon(struct engine *e); /* .keys */
 
 /* ---- live keys, in the order of their hash (SCAN, KEYS, RANDOMKEY) ---- */
 struct live_key {

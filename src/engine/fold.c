@@ -33,7 +33,7 @@ static void put(struct fold *f, size_t filter_n)
 static int before_from_index(struct fold *f, const struct node *n, struct before *b)
 {
     struct version v;
-    int rc = engine_find(f->e, n->space, n->lineage, n->key, n->prev, FIND_ALL, &v);
+    int rc = engine_find(f->e, n->space, n->lineage, n->key, n->prev, FIND_ENTRY, &v);
     if (rc || v.seq != n->prev) return rc ? rc : E_PRUNED;
     b->node = (struct node){.op = v.op,
                             .type = v.type,

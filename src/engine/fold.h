@@ -33,7 +33,10 @@ bool fold_drop(void *fold, slice key, slice value);
 /* Compaction tells what is gone: the index forgets versions whose node was dropped. `gone` answers for a seq. Called on the indexer in slices:
  * *resume holds the position (empty to start); E_END when through. */
 int fold_forget(struct fold *f, bool (*gone)(void *ctx, uint64_t seq), void *ctx, struct buf *resume, unsigned budget) MUST_CHECK;
-void fold_set_horizon(struct fold *f, uint64_t horizon);
+/* Raises what is lower; they never fall. */
+void fold_raise_horizons(struct fold *f, const struct engine_horizons *to);
+/* Are all four as they were saved? Else (books of an older version, or made anew) the caller raises them to what is sure. */
+bool fold_knows_horizons(const struct fold *f);
 struct fold_totals { uint64_t nodes, links, docs, keys, bytes_log, bytes_live; };
 void fold_get_totals(struct fold *f, struct fold_totals *out);
 /* Newest seq whose effective time (the largest up to it) is at or before ms; 0 = none. May lie inside a commit. Any thread. */

@@ -150,7 +150,7 @@ static int adopt(struct engine *e, struct node *n)
         return E_OK;
     }
     buf_fini(&mem);
-    int rc = engine_find(e, n->space, n->lineage, n->key, n->seq - 1, FIND_ALL, &v);
+    int rc = engine_find(e, n->space, n->lineage, n->key, n->seq - 1, FIND_ENTRY, &v);
     if (rc < 0 && rc != E_NOTFOUND && rc != E_PRUNED) return rc;
     if (rc == E_OK && v.seq < n->prev) {
         bool dropped = there == E_PRUNED; /* lost ones are known no more: compaction would have to ask for them again and again */

@@ -116,7 +116,7 @@ int engine_top(struct engine *e, const struct top_options *o, struct top_cursor 
     struct sorted *d = sorted_find(&e->fold->sorted, o->lineage, o->coll, o->path);
     if (!d || d->kind != SORTED_ORDERED) return E_NOTFOUND;
     if (!atomic_load_explicit(&d->ready, memory_order_acquire)) return E_AGAIN;
-    if (o->at < book_get(&e->fold->horizon)) return E_PRUNED;
+    if (o->at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS])) return E_PRUNED;
     struct index_snap *s = NULL;
     uint64_t covers;
     struct top_cursor *c = mem_zalloc(sizeof *c);

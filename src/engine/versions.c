@@ -64,18 +64,42 @@ static int iter_versions(struct engine *e, const struct buf *probe, uint64_t new
     return rc;
 }
 
+static uint64_t horizon_of(struct engine *e, unsigned which)
+{
+    return book_get(&e->fold->horizon[which]);
+}
+
+/* Was the node of an entry dropped? Above the horizon of changes nothing was. */
+static bool is_dropped(struct engine *e, uint64_t seq)
+{
+    bool more;
+    return seq <= horizon_of(e, HORIZON_CHANGES) && seglog_more(e->log, seq, &more) == E_PRUNED;
+}
+
+/* The oldest version whose node is there. Entries below it are left only while a compaction has not come to forgetting them. */
 static int oldest_version(struct engine *e, const struct buf *probe, struct version *out)
 {
     struct index_iter *it = NULL;
     int rc = iter_versions(e, probe, UINT64_MAX, 0, &it);
     if (!rc) rc = index_seek_last(it);
     if (!rc) rc = parse_entry(index_key(it), index_value(it), out);
+    while (!rc && is_dropped(e, out->seq)) {
+        rc = index_prev(it);
+        if (!rc) rc = parse_entry(index_key(it), index_value(it), out);
+    }
     index_iter_close(&it);
     return rc == E_END ? E_NOTFOUND : rc;
 }
 
+/* Below which seq may a thing of this space have come and gone without a trace? Tags, rules and definitions are never dropped. */
+static uint64_t trace_horizon(struct engine *e, uint8_t space)
+{
+    if (space == SPACE_KEY) return horizon_of(e, HORIZON_KEYS);
+    return space == SPACE_LINK ? horizon_of(e, HORIZON_DOCUMENTS) : 0;
+}
+
 /* Nothing at or before `at`: because nothing was, or because it was dropped? */
-static int judge_miss(struct engine *e, struct buf *probe, uint64_t at, struct version *out)
+static int judge_miss(struct engine *e, uint8_t space, struct buf *probe, uint64_t at, struct version *out)
 {
     struct version v;
     if (at == UINT64_MAX) return E_NOTFOUND;
@@ -83,10 +107,9 @@ static int judge_miss(struct engine *e, struct buf *probe, uint64_t at, struct v
     if (!rc) rc = oldest_version(e, probe, &v);
     if (rc && rc != E_NOTFOUND) return rc;
     if (rc == E_NOTFOUND || v.ver <= 1) {
-        /* Below the store's horizon a key may have come and gone without a trace. */
-        uint64_t horizon = engine_horizon(e);
+        uint64_t horizon = trace_horizon(e, space);
         if (at >= horizon) return E_NOTFOUND;
-        v = (struct version){.seq = horizon};
+        if (rc || v.seq > horizon) v = (struct version){.seq = horizon};
     }
     *out = v;
     return E_PRUNED;
@@ -180,7 +203,13 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     struct version v;
     range_version(probe, &e->seed, space, lineage, key, at);
     int rc = probe_at(e, scope, probe, at, &v);
-    if (rc == E_NOTFOUND) return judge_miss(e, probe, at, out);
+    if (rc == E_NOTFOUND) return judge_miss(e, space, probe, at, out);
+    if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(is_dropped(e, v.seq), 0)) {
+        rc = oldest_version(e, probe, &v);
+        if (rc == E_NOTFOUND) v = (struct version){.seq = trace_horizon(e, space)}; /* nothing of it will be left */
+        if (!rc || rc == E_NOTFOUND) *out = v;
+        return rc && rc != E_NOTFOUND ? rc : E_PRUNED;
+    }
     if (!rc && __builtin_expect(v.flags & RANGE_VERSION_GAP, 0)) {
         v.flags &= (uint16_t)~RANGE_VERSION_GAP;
         rc = judge_gap(e, probe, at, &v);
@@ -249,7 +278,7 @@ void version_close(struct version_cursor **c)
     *c = NULL;
 }
 
-int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq)
+int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq, bool *dropped)
 {
     ASSERT(e && seq);
     ASSERT(key.n <= NODE_KEY_MAX);
@@ -258,14 +287,19 @@ int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice 
     range_version(probe, &e->seed, space, lineage, key, UINT64_MAX);
     int rc = probe_at(e, INDEX_ALL, probe, UINT64_MAX, &v);
     if (!rc) rc = oldest_version(e, probe, &v);
-    if (!rc) *seq = v.ver <= 1 ? 0 : v.seq;
-    return rc;
+    if (rc) return rc;
+    uint64_t horizon = trace_horizon(e, space);
+    bool began = v.ver <= 1; /* its first version is there; what is not known is whether it had a life before */
+    *seq = began && horizon < v.seq ? horizon : v.seq;
+    if (began && horizon == 0) *seq = 0;
+    if (dropped) *dropped = !began;
+    return E_OK;
 }
 
 uint64_t engine_horizon(struct engine *e)
 {
     ASSERT(e && e->fold);
-    return book_get(&e->fold->horizon);
+    return book_get(&e->fold->horizon[HORIZON_KEYS]);
 }
 
 /* ---- every version of the store ---- */

@@ -70,9 +70,9 @@ static void test_drop(void **state)
     range_closed(&key, id, slice_str("s"), slice_str("a:1"), 4);
     range_sorted_value(&value, 1, 9);
     assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
-    fold_set_horizon(b->e.fold, 8);
+    fold_raise_horizons(b->e.fold, &(struct engine_horizons){.keys = 8, .documents = 8});
     assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
-    fold_set_horizon(b->e.fold, 9);
+    fold_raise_horizons(b->e.fold, &(struct engine_horizons){.keys = 9, .documents = 9});
     assert_true(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));
     range_version(&key, &b->e.seed, SPACE_KEY, 0, slice_str("k"), 1);
     assert_false(fold_drop(b->e.fold, buf_slice(&key), buf_slice(&value)));

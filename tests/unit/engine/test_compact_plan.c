@@ -24,7 +24,7 @@ static void expect_plan(struct world *w, const struct compact_options *o, const 
     }
     assert_string_equal(got, want);
     assert_int_equal(p.held, held);
-    assert_int_equal(p.horizon, horizon);
+    assert_int_equal(p.horizons.keys, horizon);
     compact_plan_fini(&p);
 }
 

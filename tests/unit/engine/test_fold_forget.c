@@ -90,7 +90,7 @@ static void test_forget(void **state)
         uint64_t horizon = 1 + rng_below(&r, b->n);
         drop_some(b, &r, horizon);
         forget_all(b, round % 3 == 0 ? 1 : round % 3 == 1 ? 7 : 1000000);
-        fold_set_horizon(b->e.fold, horizon);
+        fold_raise_horizons(b->e.fold, &(struct engine_horizons){.keys = horizon, .documents = horizon});
         check_kept(b, horizon);
         for (uint64_t at = horizon; at <= b->n; at += 1 + rng_below(&r, 20))
             for (uint16_t l = 0; l < BED_LINEAGES; l++) check_lists(b, at, l);

@@ -190,7 +190,7 @@ static void test_answers(void **state)
     check_top(b, &o);
     o.at = 0;
     check_top(b, &o);
-    fold_set_horizon(b->e.fold, 2);
+    fold_raise_horizons(b->e.fold, &(struct engine_horizons){.documents = 2});
     o.at = 1;
     assert_int_equal(engine_top(&b->e, &o, &c), E_PRUNED);
     bed_define(b, 0, "a", "plan", NODE_DELETE);

@@ -80,9 +80,9 @@ static void test_pruned(void **state)
     uint64_t seq;
     for (int i = 0; i < 5; i++) bed_put(b, 0, "k", TYPE_STRING, "v");
     bed_step(b);
-    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("k"), &seq), E_OK);
+    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("k"), &seq, NULL), E_OK);
     assert_int_equal(seq, 0);
-    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("no"), &seq), E_NOTFOUND);
+    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("no"), &seq, NULL), E_NOTFOUND);
     struct buf key = {0};
     for (uint64_t s = 1; s <= 3; s++) {
         range_version(&key, &b->e.seed, SPACE_KEY, 0, slice_str("k"), s);
@@ -93,7 +93,7 @@ static void test_pruned(void **state)
     assert_int_equal(v.seq, 4);
     assert_int_equal(engine_find(&b->e, SPACE_KEY, 0, slice_str("k"), 4, FIND_ALL, &v), E_OK);
     assert_int_equal(engine_find(&b->e, SPACE_KEY, 0, slice_str("none"), 2, FIND_ALL, &v), E_NOTFOUND);
-    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("k"), &seq), E_OK);
+    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, slice_str("k"), &seq, NULL), E_OK);
     assert_int_equal(seq, 4);
     buf_fini(&key);
     bed_free(b);
@@ -183,8 +183,8 @@ static void test_walk(void **state)
     index_snap_close(&s);
     buf_fini(&w.last);
     assert_int_equal(engine_horizon(&b->e), 0);
-    fold_set_horizon(b->e.fold, 5);
-    fold_set_horizon(b->e.fold, 3);
+    fold_raise_horizons(b->e.fold, &(struct engine_horizons){.keys = 5, .documents = 5});
+    fold_raise_horizons(b->e.fold, &(struct engine_horizons){.keys = 3, .documents = 3});
     assert_int_equal(engine_horizon(&b->e), 5);
     bed_free(b);
 }
