@@ -44,6 +44,34 @@ static const struct command commands[] = {
      "copied to DIR/damaged-TIME/ first. A commit of which a part is lost is not brought back. A store without damage is left alone.\n"
      "--dry-run says what would be done.\n\n"
      "Exit status: 0 repaired (or nothing to repair), 1 damage remains, 2 it could not be tried.\n"},
+    {"log", tool_log, "the commits of a stopped store, newest first",
+     "usage: varve log DIR [options] [KEY...]\n\n"
+     "Lists commits with their time, user, causes, note and what they wrote. With keys: the commits that wrote them, or links of theirs.\n\n"
+     "    -n N, -N           at most N commits\n"
+     "    --oneline          a line for each node\n"
+     "    --reverse          oldest first\n"
+     "    --since POINT      after this point; --until POINT: up to it\n"
+     "    --prefix P         keys that begin so\n"
+     "    --by USER          written by this user\n"
+     "    --grep TEXT        with this text in the note\n"
+     "    --db N             the database that the keys are of (0)\n"
+     "    --no-pager         no pager, although standard output is a terminal\n\n"
+     "A point is a seq, seq:N, time:T (Unix ms or ISO 8601), hash:H (8 digits or more), tag:NAME or head.\n"},
+    {"show", tool_show, "one commit of a stopped store, or a key's value at a point",
+     "usage: varve show DIR [--db N] [--no-pager] [POINT]\n"
+     "       varve show DIR [--db N] [--pretty] POINT KEY\n\n"
+     "Without a key: the commit that the point lies in (the newest one if there is no point) and how it changed each key. With a key: the bytes of its\n"
+     "value as of the point, exactly; --pretty writes a document with a member a line.\n\n"
+     "Exit status: 0 shown, 1 the key was not there, 2 it could not be read.\n"},
+    {"diff", tool_diff, "what differs between two points of a stopped store",
+     "usage: varve diff DIR [options] POINT [POINT [KEY...]]\n"
+     "       varve diff DIR [options] POINT [POINT] -- KEY...\n\n"
+     "Shows how each key changed from the first point to the second (head): documents with a member a line, strings by their lines.\n\n"
+     "    --name-only        the keys; --name-status: with A (new), M (changed), D (gone) before them\n"
+     "    --prefix P         keys that begin so\n"
+     "    --db N             the database (0)\n"
+     "    --quiet            print nothing; exit status 1 tells that something differs\n"
+     "    --no-pager         no pager, although standard output is a terminal\n"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

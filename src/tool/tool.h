@@ -9,6 +9,9 @@ int tool_verify(int argc, char **argv);
 int tool_verify_proof(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_repair(int argc, char **argv);
+int tool_log(int argc, char **argv);
+int tool_show(int argc, char **argv);
+int tool_diff(int argc, char **argv);
 
 /* "varve: COMMAND: …" to standard error, and where help is; returns EXIT_TROUBLE. */
 int tool_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
