@@ -92,6 +92,10 @@ API bool ks_watch_changed(uint64_t then, uint64_t now);
  * seq). valid_at: INT64_MIN = not asked (the newest version counts whatever its interval), else the newest version whose interval holds it. */
 API int ks_get_at(struct ks_ctx *c, slice key, uint64_t at, int64_t valid_at, struct buf *mem, struct ks_value *out) MUST_CHECK;
 #define KS_ANY_VALID INT64_MIN
+/* The same from memory alone, for reads of many keys: E_OK only when the key's newest version is at or before `at`, has no expiry and its value is in memory; else
+ * E_AGAIN, and ks_get_at knows. Counts as no access. Looks at what the database number means now, which
+ * after a swap may be another lineage than at the point: the caller compares ks_db with engine_db_at. Inside ks_enter; the key's stripe need not be held, and then *mem owns the bytes. */
+API int ks_get_held(struct ks_ctx *c, slice key, uint64_t at, struct buf *mem, struct ks_value *out) MUST_CHECK;
 /* Rebuilds the value of one version (base plus effects). */
 API int ks_value_of(struct ks_ctx *c, uint16_t lineage, slice key, uint64_t seq, struct buf *mem, slice *blob) MUST_CHECK;
 /* The view of the context's database now (engine_db_at for the past). */

@@ -63,6 +63,40 @@ int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
     return E_OK;
 }
 
+/* A live entry's head is newer than every flush, so at or before the point it is what stands there. */
+static int tell_held(const struct entry *e, uint64_t at, struct ks_value *out)
+{
+    if (e == NULL || !entry_live(e) || e->head > at || (e->marks & (ENTRY_LOADED | ENTRY_EXPIRES)) != ENTRY_LOADED) return E_AGAIN;
+    tell(e, true, out);
+    return E_OK;
+}
+
+int ks_get_held(struct ks_ctx *c, slice key, uint64_t at, struct buf *mem, struct ks_value *out)
+{
+    struct keyspace *ks = c->ks;
+    struct place p;
+    ASSERT(c->entered != 0 && c->db < ks->databases);
+    ASSERT(mem != NULL && out != NULL);
+    if (key.n > NODE_KEY_MAX) return E_AGAIN;
+    if (!ks_many(ks) || c->entered == 1 + KS_EXCLUSIVE) {
+        place_find(c, ks_line(ks, ks->map[c->db]), key, &p);
+        return tell_held(p.e, at, out);
+    }
+    unsigned s = place_stripe(key_hash(&ks->seed, key.p, key.n));
+    bool held = (ks->gates[c->loop].held[s / 64] >> s % 64) & 1;
+    if (!held) mutex_lock(&ks->stripes[s]);
+    place_find(c, ks_line(ks, ks->map[c->db]), key, &p);
+    int err = tell_held(p.e, at, out);
+    if (err == E_OK) {
+        buf_clear(mem);
+        buf_add_slice(mem, out->blob);
+        out->blob = buf_slice(mem);
+        out->hash = NULL; /* lies in the entry, which may go */
+    }
+    if (!held) mutex_unlock(&ks->stripes[s]);
+    return err;
+}
+
 int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out)
 {
     struct place p;

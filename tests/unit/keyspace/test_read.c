@@ -42,6 +42,37 @@ static void test_a_document_has_its_hash_hot_and_cold(void **state)
     assert_memory_equal(hash, r.hash, HASH_BYTES);
 }
 
+/* From memory only what is surely the version at the point. */
+static void test_held_values(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    struct buf mem = {0};
+    ks_enter(&f->c, KS_SHARED, NULL, 0);
+    put(f, "k", "one");
+    uint64_t first = f->c.last_seq;
+    assert_int_equal(ks_get_held(&f->c, S("k"), first, &mem, &v), E_OK);
+    assert_true(slice_eq(v.blob, S("one")));
+    assert_int_equal(v.seq, first);
+    assert_int_equal(ks_get_held(&f->c, S("k"), first - 1, &mem, &v), E_AGAIN);
+    assert_int_equal(ks_get_held(&f->c, S("none"), first, &mem, &v), E_AGAIN);
+    put(f, "k", "two");
+    assert_int_equal(ks_get_held(&f->c, S("k"), first, &mem, &v), E_AGAIN);
+    assert_int_equal(ks_get_held(&f->c, S("k"), UINT64_MAX, &mem, &v), E_OK);
+    assert_true(slice_eq(v.blob, S("two")));
+    put_until(f, "e", "v", f->c.now_ms + 1000);
+    assert_int_equal(ks_get_held(&f->c, S("e"), UINT64_MAX, &mem, &v), E_AGAIN);
+    assert_int_equal(ks_delete(&f->c, S("k"), NULL), E_OK);
+    assert_int_equal(ks_get_held(&f->c, S("k"), UINT64_MAX, &mem, &v), E_AGAIN);
+    put(f, "k", "three");
+    ks_leave(&f->c);
+    ks_drop_cache(&f->c);
+    ks_enter(&f->c, KS_SHARED, NULL, 0);
+    assert_int_equal(ks_get_held(&f->c, S("k"), UINT64_MAX, &mem, &v), E_AGAIN);
+    ks_leave(&f->c);
+    buf_fini(&mem);
+}
+
 static void test_reading_an_expired_key_logs_its_removal_once(void **state)
 {
     struct fixture *f = *state;
@@ -154,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(test_a_read_tells_all_about_the_head),
         WITH_KEYSPACE(test_a_document_has_its_hash_hot_and_cold),
+        WITH_KEYSPACE(test_held_values),
         WITH_KEYSPACE(test_reading_an_expired_key_logs_its_removal_once),
         WITH_KEYSPACE(test_usage_knows_idle_time_and_frequency),
         WITH_KEYSPACE(test_a_watch_sees_every_kind_of_change),
