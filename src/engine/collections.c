@@ -234,6 +234,13 @@ static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll
     return rc == E_END ? E_OK : rc;
 }
 
+void engine_collection(struct engine *e, uint16_t lineage, slice coll, struct coll_counts *out)
+{
+    ASSERT(e && out);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    collections_get(&e->fold->collections, lineage, coll, out);
+}
+
 int engine_collections(struct engine *e, uint16_t lineage, uint64_t at,
                        int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx)
 {

@@ -13,7 +13,7 @@ struct doc_cursor {
     struct buf lower, key, last, probe;
     uint16_t lineage;
     uint64_t at, flushed;
-    bool started, ended;
+    bool started, ended, ever;
 };
 
 int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out)
@@ -80,8 +80,15 @@ static int judge_key(struct doc_cursor *c, bool *stands, bool *left)
         if (*left) return E_OK;
     }
     if (!rc) rc = range_flag_parse(index_value(c->it), stands);
+    if (c->ever) *stands = true; /* a key has entries only because it was a document once */
     if (seq <= c->flushed) *stands = false;
     return rc;
+}
+
+void doc_cursor_ever(struct doc_cursor *c)
+{
+    ASSERT(c && !c->started);
+    c->ever = true;
 }
 
 int doc_cursor_next(struct doc_cursor *c, slice *key)

@@ -192,8 +192,13 @@ API void key_cursor_close(struct key_cursor **c);
 struct doc_cursor;
 API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK;
 API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK; /* keys whose newest version at `at` is a live document (expiry not judged) */
+/* Before the first next: every key that was a document at any time from the newest flush to `at`, standing or not (for reads at an instant of valid time, which may
+ * find an older version). */
+API void doc_cursor_ever(struct doc_cursor *c);
 API void doc_cursor_close(struct doc_cursor **c);
 struct coll_counts { uint64_t docs, versions, bytes; };
+/* One collection as of the newest folded seq; zeros when there is none. Cheap. */
+API void engine_collection(struct engine *e, uint16_t lineage, slice coll, struct coll_counts *out);
 /* Collections with at least one document at `at`, in name order. fn nonzero stops and is returned. E_PRUNED: versions that stood there were dropped. */
 API int engine_collections(struct engine *e, uint16_t lineage, uint64_t at, int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx) MUST_CHECK;
 

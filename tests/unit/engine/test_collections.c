@@ -52,6 +52,11 @@ static void check(struct bed *b, uint16_t lineage, uint64_t at, struct seen *s)
         assert_int_equal(s->counts[want].docs, k.docs);
         assert_int_equal(s->counts[want].versions, k.versions);
         assert_int_equal(s->counts[want].bytes, k.bytes);
+        if (at >= b->n) {
+            struct coll_counts one;
+            engine_collection(&b->e, lineage, slice_str(all[i]), &one);
+            assert_memory_equal(&one, &k, sizeof k);
+        }
         want++;
     }
     assert_int_equal(s->n, want);

@@ -58,8 +58,42 @@ static void test_restless(void **state)
     bed_free(b);
 }
 
+/* Keys that were documents since the newest flush, whatever they are now. */
+static void check_ever(struct bed *b, uint16_t lineage, uint64_t at)
+{
+    slice want[BED_KEYS], key;
+    size_t n = 0;
+    struct doc_cursor *c = NULL;
+    for (size_t i = 0; i < BED_KEYS; i++) {
+        bool was = false;
+        for (uint64_t p = model_flushed(b, lineage, at) + 1; p <= at && p <= b->n && !was; p++) {
+            const struct node *live = model_live(b, SPACE_KEY, lineage, slice_str(bed_keys[i]), p);
+            was = live && live->type == TYPE_DOCUMENT;
+        }
+        if (was) want[n++] = slice_str(bed_keys[i]);
+    }
+    qsort(want, n, sizeof want[0], by_key);
+    assert_int_equal(engine_docs(&b->e, lineage, (slice){0}, (slice){0}, at, &c), E_OK);
+    doc_cursor_ever(c);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(doc_cursor_next(c, &key), E_OK);
+        assert_true(slice_eq(key, want[i]));
+    }
+    assert_int_equal(doc_cursor_next(c, &key), E_END);
+    doc_cursor_close(&c);
+}
+
+static void test_ever(void **state)
+{
+    struct rng r = rng_start("docs, ever", 72);
+    struct bed *b = bed_new();
+    random_history(b, &r, 300);
+    for (int i = 0; i < 60; i++) check_ever(b, (uint16_t)rng_below(&r, BED_LINEAGES), random_point(b, &r));
+    bed_free(b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_restless)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_ever)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
