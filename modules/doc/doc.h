@@ -59,6 +59,14 @@ bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_op
 /* A token seen before within the window? Then *seq is the first write's node. 1 yes, 0 no, <0 replied. */
 int doc_idem_seen(struct call *c, slice token, uint64_t *seq);
 
+/* ---- what writing commands share (write.c) ---- */
+/* IFSEQ and IFHASH against the live version (NULL: none); false: CONFLICT has been replied. */
+bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v);
+/* Answers a repeated idempotency token; true when that settled the call. */
+bool doc_answered_before(struct call *c, slice token);
+/* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
+int doc_live(struct call *c, slice key, bool bytes, struct ks_value *v);
+
 /* ---- replies (reply_node.c) ---- */
 void doc_reply_hash(struct call *c, const uint8_t hash[HASH_BYTES]);
 void doc_reply_pair(struct call *c, uint64_t seq, const uint8_t hash[HASH_BYTES]); /* [seq, hash] */
@@ -103,6 +111,9 @@ bool doc_check_paths(struct call *c, const slice *paths, size_t n);
 /* ---- commands ---- */
 void cmd_dput(struct call *c);
 void cmd_ddel(struct call *c);
+void cmd_dpatch(struct call *c);
+void cmd_dmput(struct call *c);
+void cmd_dincrby(struct call *c);
 void cmd_dget(struct call *c);
 void cmd_dmget(struct call *c);
 void cmd_dasof(struct call *c);
@@ -110,6 +121,9 @@ void cmd_dscan(struct call *c);
 void cmd_dcolls(struct call *c);
 void cmd_dhistory(struct call *c);
 void cmd_dnode(struct call *c);
+void cmd_ddiff(struct call *c);
+void cmd_drevert(struct call *c);
+void cmd_dtimeline(struct call *c);
 void cmd_dtrace(struct call *c);
 void cmd_dlink(struct call *c);
 void cmd_dunlink(struct call *c);

@@ -16,7 +16,7 @@ static void reply_conflict_hash(struct call *c, slice key, slice expected, const
 }
 
 /* IFSEQ and IFHASH against the live version (NULL: none). */
-static bool conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
+bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
 {
     uint64_t seq = v ? v->seq : 0;
     if (o->has_ifseq && o->if_seq != seq) {
@@ -35,7 +35,7 @@ static bool conditions_hold(struct call *c, slice key, const struct doc_options 
 }
 
 /* Answers a repeated idempotency token; true when that settled the call. */
-static bool answered_before(struct call *c, slice token)
+bool doc_answered_before(struct call *c, slice token)
 {
     uint64_t seq;
     int seen = doc_idem_seen(c, token, &seq);
@@ -44,7 +44,7 @@ static bool answered_before(struct call *c, slice token)
 }
 
 /* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
-static int live_document(struct call *c, slice key, bool bytes, struct ks_value *v)
+int doc_live(struct call *c, slice key, bool bytes, struct ks_value *v)
 {
     int r = bytes ? ks_get(&c->ks, key, v) : ks_stat(&c->ks, key, false, v);
     if (r == E_NOTFOUND) return 0;
@@ -81,14 +81,14 @@ void cmd_dput(struct call *c)
         return;
     }
     if (!doc_options_parse(c, 3, DOC_OPT_CONDITIONS | DOC_OPT_IF | DOC_OPT_VALID | DOC_OPT_EXPIRY, &o)) return;
-    if (o.write.idem.n && answered_before(c, o.write.idem)) return;
-    int live = live_document(c, key, o.if_changed, &v);
+    if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
+    int live = doc_live(c, key, o.if_changed, &v);
     if (live < 0) return;
     if ((o.nx && live) || (o.xx && !live)) {
         reply_null(c);
         return;
     }
-    if (!conditions_hold(c, key, &o, live ? &v : NULL)) return;
+    if (!doc_conditions_hold(c, key, &o, live ? &v : NULL)) return;
     if (o.if_changed && live && slice_eq(v.blob, json)) {
         doc_reply_pair(c, v.seq, v.hash);
         return;
@@ -102,10 +102,10 @@ void cmd_ddel(struct call *c)
     struct ks_value v;
     slice key = c->argv[1];
     if (!doc_options_parse(c, 2, DOC_OPT_IF | DOC_OPT_VALID, &o)) return;
-    if (o.write.idem.n && answered_before(c, o.write.idem)) return;
-    int live = live_document(c, key, false, &v);
+    if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
+    int live = doc_live(c, key, false, &v);
     if (live < 0) return;
-    if (!conditions_hold(c, key, &o, live ? &v : NULL)) return;
+    if (!doc_conditions_hold(c, key, &o, live ? &v : NULL)) return;
     if (!live) {
         reply_null(c);
         return;
