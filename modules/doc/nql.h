@@ -35,7 +35,7 @@
 enum nql_kind { NQL_DOC, NQL_ID, NQL_KEY, NQL_SEQ, NQL_VER, NQL_TS, NQL_HASH, NQL_BY, NQL_FROM, NQL_REL, NQL_TO };
 struct nql_path {
     enum nql_kind kind;
-    slice text;                   /* as first written, without a leading "$." (kept where the rest alone would mean another path: $._id) */
+    slice text;                   /* as first written, without a leading "$." (kept where the rest alone would mean another path: $._id, $.count) */
     const struct json_path *json; /* NQL_DOC only; may hold fewer than JSON_PATH_MAX steps of memory: never copy the struct */
 };
 
@@ -60,8 +60,8 @@ struct nql_expr {
     uint32_t path;                 /* terms: number of the path */
     uint32_t n;                    /* values, or kids */
     const struct nql_value *value; /* [n] */
-    const struct nql_expr *kid;    /* first of n; AND and OR have 2 or more (never directly below the same op), NOT has 1 */
-    const struct nql_expr *next;   /* the next kid of the same parent */
+    struct nql_expr *kid;          /* first of n; AND and OR have 2 or more (never directly below the same op), NOT has 1 */
+    struct nql_expr *next;         /* the next kid of the same parent */
 };
 
 enum nql_aggregate_kind { NQL_COUNT, NQL_SUM, NQL_AVG, NQL_MIN, NQL_MAX };
