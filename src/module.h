@@ -47,6 +47,7 @@ API void reply_map(struct call *c, size_t n);               /* n pairs; RESP2: a
 API void reply_set(struct call *c, size_t n);
 API void reply_bool(struct call *c, bool v);                /* RESP2: 0/1 */
 API void reply_double(struct call *c, double v);            /* RESP2: bulk */
+API void reply_encoded(struct call *c, slice bytes);         /* whole elements that the family has encoded itself, for c->resp */
 API void reply_verbatim(struct call *c, const char *format3, slice s);
 API void reply_error(struct call *c, const char *fmt, ...) PRINTF_LIKE(2, 3); /* whole text with its code: "ERR syntax error" */
 API void reply_failure(struct call *c, int code);           /* the standard error of an err code: MISCONF, CORRUPT, TOOBIG … */

@@ -80,7 +80,7 @@ struct doc_data {
     slice bytes;
 };
 #define DOC_MAP_FIELDS 15
-/* The 15 fields of a node map (after reply_map). Returns 0, or a negative code before anything was replied. */
+/* A version as it is shown (node_map.h). */
 struct doc_view {
     uint64_t seq;
     struct buf mem; /* holds the node's bytes */
@@ -94,8 +94,13 @@ struct doc_view {
 int doc_view_load(struct call *c, uint64_t seq,
                   struct doc_view *v) MUST_CHECK; /* E_NOTFOUND … ; v->mem to be released by fini in every case */
 void doc_view_fini(struct doc_view *v);
-void doc_reply_view(struct call *c, struct doc_view *v, const struct doc_data *data); /* the fields only */
-void doc_reply_map(struct call *c, struct doc_view *v, const struct doc_data *data);  /* map header and fields */
+void doc_reply_map(struct call *c, const struct doc_view *v, const struct doc_data *data);
+/* The value that a version left behind; *mem holds it where the node does not. E_NOTFOUND: none, or no longer to be had. */
+int doc_view_data(struct call *c, const struct doc_view *v, struct buf *mem, slice *data) MUST_CHECK;
+static inline bool doc_node_has_key(const struct node *n)
+{
+    return n->op != NODE_FLUSH && n->op != NODE_SWAP && n->op != NODE_FILLER;
+}
 int doc_is_logged(struct call *c, uint64_t seq) MUST_CHECK;                            /* E_NOTFOUND: handed out, but only in this transaction */
 void doc_reply_unlogged(struct call *c); /* a version of this transaction is asked for */
 

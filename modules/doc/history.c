@@ -1,5 +1,5 @@
 /* DHISTORY and DNODE: the versions themselves. */
-#include "modules/doc/views.h"
+#include "modules/doc/node_map.h"
 
 struct history_options {
     uint64_t from, to, count;
@@ -49,7 +49,7 @@ static void reply_horizon_row(struct call *c, slice key, uint64_t horizon)
 struct history {
     struct history_options o;
     struct version_cursor *cur;
-    struct views views;
+    struct node_maps maps;
     uint64_t horizon;
     bool dropped; /* there was more than is left */
     bool ended; /* every version asked for is among the rows */
@@ -60,7 +60,7 @@ static void history_drop(void *state)
 {
     struct history *h = state;
     version_close(&h->cur);
-    views_fini(&h->views);
+    node_maps_fini(&h->maps);
     mem_free(h);
 }
 
@@ -73,8 +73,8 @@ static bool wants_horizon_row(const struct history *h)
 static void reply_history(struct call *c, const struct history *h)
 {
     bool horizon = wants_horizon_row(h), broken = h->failure != E_OK;
-    reply_array(c, h->views.n + (horizon ? 1 : 0) + (broken ? 1 : 0));
-    views_reply(c, &h->views);
+    reply_array(c, h->maps.n + (horizon ? 1 : 0) + (broken ? 1 : 0));
+    node_maps_reply(c, &h->maps);
     if (broken) reply_failure(c, h->failure); /* the list is not whole: an element says why */
     if (horizon) reply_horizon_row(c, c->argv[1], h->horizon);
 }
@@ -87,10 +87,10 @@ static bool history_step(struct call *c, void *state)
     int r = E_OK;
     for (size_t i = 0; i < DOC_SLICE_ROWS && r == E_OK; i++) {
         r = version_next(h->cur, &v);
-        if (r == E_OK && h->views.n == h->o.count) break;
-        if (r == E_OK) views_add(c, &h->views, v.seq, VIEWS_NO_DEPTH);
+        if (r == E_OK && h->maps.n == h->o.count) break;
+        if (r == E_OK) node_maps_add(c, &h->maps, v.seq, NODE_MAP_NO_DEPTH);
     }
-    if (r == E_OK && h->views.n < h->o.count) return false;
+    if (r == E_OK && h->maps.n < h->o.count) return false;
     h->ended = r == E_END;
     h->failure = r == E_OK || r == E_END ? E_OK : r;
     reply_history(c, h);
@@ -106,7 +106,7 @@ void cmd_dhistory(struct call *c)
         history_drop(h);
         return;
     }
-    h->views.with_data = h->o.with_data;
+    h->maps.with_data = h->o.with_data;
     int r = engine_catch_up(e, 0);
     if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, c->argv[1], &h->horizon, &h->dropped);
     if (r == E_NOTFOUND) r = E_OK;

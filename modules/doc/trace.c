@@ -3,7 +3,7 @@
  * Levels, not recursion: a level's seqs are gathered, sorted, and become depth d; a hash set keeps each node to one visit. Long traces go on over several
  * turns of the loop: first the walk, then the rows, then one reply. A level is gathered until it is sure to hold the smallest seqs that the limit leaves
  * room for: effects come in ascending order, so of one node no more are looked at than that. */
-#include "modules/doc/views.h"
+#include "modules/doc/node_map.h"
 #include <stdlib.h>
 
 #define TRACE_LIMIT_DEFAULT 1000
@@ -24,7 +24,7 @@ struct trace {
     size_t seen_cap;
     struct effect_cursor *cur; /* of the node being expanded */
     size_t expand_from;        /* t->n when it began */
-    struct views views;
+    struct node_maps maps;
     bool walked;
     int failure;
 };
@@ -154,13 +154,13 @@ static bool trace_step(struct call *c, void *state)
         reply_failure(c, t->failure);
         return true;
     }
-    for (size_t i = 0; i < DOC_SLICE_ROWS && t->views.n < t->n; i++) {
-        struct found f = t->all[t->views.n];
-        views_add(c, &t->views, f.seq, f.depth);
+    for (size_t i = 0; i < DOC_SLICE_ROWS && t->maps.n < t->n; i++) {
+        struct found f = t->all[t->maps.n];
+        node_maps_add(c, &t->maps, f.seq, f.depth);
     }
-    if (t->views.n < t->n) return false;
+    if (t->maps.n < t->n) return false;
     reply_array(c, t->n);
-    views_reply(c, &t->views);
+    node_maps_reply(c, &t->maps);
     return true;
 }
 
@@ -168,7 +168,7 @@ static void trace_drop(void *state)
 {
     struct trace *t = state;
     effect_close(&t->cur);
-    views_fini(&t->views);
+    node_maps_fini(&t->maps);
     mem_free(t->all);
     mem_free(t->seen);
     mem_free(t);
@@ -184,7 +184,7 @@ static bool parse_trace(struct call *c, struct trace *t)
         } else if (arg_is(c, i, "EFFECTS")) {
             t->effects = true;
         } else if (arg_is(c, i, "WITHDATA")) {
-            t->views.with_data = true;
+            t->maps.with_data = true;
         } else if (i + 1 < c->argc && arg_is(c, i, "DEPTH")) {
             int64_t depth;
             if (!arg_range(c, ++i, 0, UINT32_MAX - 1, &depth)) return false;

@@ -186,3 +186,10 @@ void engine_db_counts(struct engine *e, uint16_t lineage, struct db_counts *out)
                               .docs = atomic_load_explicit(&b->docs, memory_order_relaxed),
                               .expiring = atomic_load_explicit(&b->expiring, memory_order_relaxed)};
 }
+
+uint64_t engine_next_flush(struct engine *e, uint16_t lineage, uint64_t after)
+{
+    ASSERT(e && e->fold);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    return dbs_flushed_next(&e->fold->dbs, lineage, after);
+}

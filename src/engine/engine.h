@@ -176,6 +176,28 @@ struct engine_horizons {
 API void engine_get_horizons(struct engine *e, struct engine_horizons *out);
 API uint64_t engine_horizon(struct engine *e); /* .keys */
 
+/* ---- the log, forward: for those who follow it ---- */
+/* The newest seq that the durability rule in force lets anybody see: durable with DURABLE_ALWAYS, else out of the process. The end of a commit. */
+API uint64_t engine_safe_seq(struct engine *e);
+struct change_node {
+    uint64_t seq, commit_first;
+    bool more;         /* the log says that its commit goes on behind it */
+    slice raw;         /* its bytes; borrowed, as the node's slices are, until the next peek behind a take */
+    struct node node;
+};
+struct change_cursor;
+API int engine_changes(struct engine *e, uint64_t after, struct change_cursor **out) MUST_CHECK; /* strictly behind `after` */
+/* The next node that is there with a seq up to `upto`; dropped ones are passed over. Stays the next until change_take. E_END: none now, call again later. */
+API int change_peek(struct change_cursor *c, uint64_t upto, struct change_node *out) MUST_CHECK;
+API void change_take(struct change_cursor *c);
+/* The newest node left of the commit that n, just peeked, belongs to. */
+API int change_commit_last(struct change_cursor *c, const struct change_node *n, uint64_t *last) MUST_CHECK;
+API void change_cursor_close(struct change_cursor **c);
+/* Hashes of nodes by their bytes, several at once. */
+API void engine_hash_nodes(size_t n, const slice *raw, uint8_t (*out)[HASH_BYTES]);
+/* Seqs of the flushes of a lineage (its own and those of all), ascending: the first above `after`, UINT64_MAX = none known. */
+API uint64_t engine_next_flush(struct engine *e, uint16_t lineage, uint64_t after);
+
 /* ---- live keys, in the order of their hash (SCAN, KEYS, RANDOMKEY) ---- */
 struct live_key {
     uint64_t hash;   /* position: several keys may share one */

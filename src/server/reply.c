@@ -34,6 +34,8 @@ static void add_header(struct buf *out, char kind, int64_t n)
 
 void reply_raw(struct call *c, const char *bytes) { buf_add_str(out_of(c), bytes); }
 
+void reply_encoded(struct call *c, slice bytes) { buf_add_slice(out_of(c), bytes); }
+
 void reply_ok(struct call *c) { buf_add(out_of(c), "+OK\r\n", 5); }
 
 void reply_status(struct call *c, const char *text)

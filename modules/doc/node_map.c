@@ -1,0 +1,289 @@
+/* One pass, one reservation: the longest row is known beforehand, so each field is a copy of its prepared name and a few digits. */
+#include "modules/doc/node_map.h"
+
+#define FIXED_BYTES 640 /* names, numbers, hash and nils of any row, with room to spare */
+#define CAUSE_BYTES 112 /* [seq, hash] */
+
+struct node_map_break {
+    size_t at;
+    int code;
+};
+
+#define PUT(p, literal) put_bytes(p, literal, sizeof(literal) - 1)
+
+static inline uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+static inline uint8_t *put_end(uint8_t *p)
+{
+    p[0] = '\r', p[1] = '\n';
+    return p + 2;
+}
+
+/* kind: ':' for a number, '$', '*' or '%' for a header. */
+static inline uint8_t *put_number(uint8_t *p, char kind, int64_t v)
+{
+    *p++ = (uint8_t)kind;
+    if (v >= 0 && v < 10)
+        *p++ = (uint8_t)('0' + v);
+    else
+        p += num_format_i64((char *)p, v);
+    return put_end(p);
+}
+
+static inline uint8_t *put_bulk(uint8_t *p, slice s)
+{
+    p = put_number(p, '$', (int64_t)s.n);
+    if (s.n) p = put_bytes(p, s.p, s.n);
+    return put_end(p);
+}
+
+static inline uint8_t *put_null(uint8_t *p, int resp)
+{
+    return resp >= 3 ? PUT(p, "_\r\n") : PUT(p, "$-1\r\n");
+}
+
+static uint8_t *put_hash(uint8_t *p, const uint8_t hash[HASH_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    p = PUT(p, "$64\r\n");
+    for (int i = 0; i < HASH_BYTES; i++) {
+        *p++ = (uint8_t)digits[hash[i] >> 4];
+        *p++ = (uint8_t)digits[hash[i] & 15];
+    }
+    return put_end(p);
+}
+
+static uint8_t *put_optional(uint8_t *p, int resp, bool given, int64_t v)
+{
+    return given ? put_number(p, ':', v) : put_null(p, resp);
+}
+
+/* What a client calls the operation: links, tags and the rest have words of their own. */
+static const char *op_word(const struct node *n)
+{
+    static const char *const put[] = {"put", "link", "tag", "retain", "index"};
+    static const char *const gone[] = {"delete", "unlink", "untag", "unretain", "unindex"};
+    if (n->space <= SPACE_SORTED && n->op == NODE_PUT) return put[n->space];
+    if (n->space <= SPACE_SORTED && n->op == NODE_DELETE) return gone[n->space];
+    return node_op_name(n->op);
+}
+
+static void add_part(struct buf *out, slice part)
+{
+    for (size_t i = 0; i < part.n; i++) {
+        if (part.p[i] == ' ' || part.p[i] == '\\') buf_add_byte(out, '\\');
+        buf_add_byte(out, part.p[i]);
+    }
+}
+
+void node_map_link_name(struct buf *out, slice from, slice rel, slice to)
+{
+    add_part(out, from);
+    buf_add_byte(out, ' ');
+    add_part(out, rel);
+    buf_add_byte(out, ' ');
+    add_part(out, to);
+}
+
+static uint8_t *put_link_name(uint8_t *p, slice key)
+{
+    slice from, rel, to;
+    struct buf name = {0};
+    if (link_key_parse(key, &from, &rel, &to) == E_OK)
+        node_map_link_name(&name, from, rel, to);
+    else
+        buf_add_slice(&name, key);
+    p = put_bulk(p, buf_slice(&name));
+    buf_fini(&name);
+    return p;
+}
+
+static uint8_t *put_name(uint8_t *p, int resp, const struct node *n)
+{
+    if (!doc_node_has_key(n)) return put_null(p, resp);
+    return n->space == SPACE_LINK ? put_link_name(p, n->key) : put_bulk(p, n->key);
+}
+
+static uint8_t *put_causes(uint8_t *p, const struct node *n)
+{
+    struct node_ref ref;
+    p = put_number(p, '*', n->n_causes);
+    for (uint32_t i = 0; i < n->n_causes; i++) {
+        node_cause(n, i, &ref);
+        p = PUT(p, "*2\r\n");
+        p = put_number(p, ':', (int64_t)ref.seq);
+        p = put_hash(p, ref.hash);
+    }
+    return p;
+}
+
+static uint8_t *put_interval(uint8_t *p, int resp, const struct node *n)
+{
+    bool from = n->has_valid && n->valid_from != INT64_MIN && n->valid_from != INT64_MAX;
+    bool to = n->has_valid && n->valid_to != INT64_MIN && n->valid_to != INT64_MAX;
+    p = PUT(p, "$10\r\nvalid_from\r\n");
+    p = put_optional(p, resp, from, n->valid_from);
+    p = PUT(p, "$8\r\nvalid_to\r\n");
+    return put_optional(p, resp, to, n->valid_to);
+}
+
+static uint8_t *put_node(uint8_t *p, int resp, const struct doc_view *v)
+{
+    static const char *const states[] = {
+        [DOC_LIVE] = "$4\r\nlive\r\n", [DOC_OLD] = "$3\r\nold\r\n", [DOC_DELETED] = "$7\r\ndeleted\r\n", [DOC_PRUNED] = "$6\r\npruned\r\n"};
+    const struct node *n = &v->node;
+    p = PUT(p, "$3\r\nkey\r\n");
+    p = put_name(p, resp, n);
+    p = PUT(p, "$3\r\nseq\r\n");
+    p = put_number(p, ':', (int64_t)v->seq);
+    p = PUT(p, "$3\r\nver\r\n");
+    p = put_number(p, ':', (int64_t)n->ver);
+    p = PUT(p, "$4\r\nhash\r\n");
+    p = put_hash(p, v->hash);
+    p = PUT(p, "$4\r\nprev\r\n");
+    p = put_optional(p, resp, n->prev != 0, (int64_t)n->prev);
+    p = PUT(p, "$2\r\nts\r\n");
+    p = put_number(p, ':', (int64_t)n->ts_ms);
+    p = PUT(p, "$2\r\nop\r\n");
+    p = put_bulk(p, slice_str(op_word(n)));
+    p = PUT(p, "$5\r\nstate\r\n");
+    p = put_bytes(p, states[v->state], strlen(states[v->state]));
+    p = PUT(p, "$2\r\nby\r\n");
+    p = n->by.n ? put_bulk(p, n->by) : PUT(p, "$7\r\ndefault\r\n");
+    p = PUT(p, "$4\r\nnote\r\n");
+    p = n->note.n ? put_bulk(p, n->note) : put_null(p, resp);
+    p = put_interval(p, resp, n);
+    p = PUT(p, "$9\r\ncaused_by\r\n");
+    p = put_causes(p, n);
+    p = PUT(p, "$6\r\ncommit\r\n*2\r\n");
+    p = put_number(p, ':', (int64_t)v->commit_first);
+    p = put_number(p, ':', (int64_t)v->commit_last);
+    return PUT(p, "$4\r\ndata\r\n");
+}
+
+/* Only its seq and hash are known. */
+static uint8_t *put_pruned(uint8_t *p, int resp, const struct doc_view *v)
+{
+    static const char *const nils[] = {"$2\r\nby\r\n", "$4\r\nnote\r\n", "$10\r\nvalid_from\r\n", "$8\r\nvalid_to\r\n"};
+    p = PUT(p, "$3\r\nkey\r\n");
+    p = put_null(p, resp);
+    p = PUT(p, "$3\r\nseq\r\n");
+    p = put_number(p, ':', (int64_t)v->seq);
+    p = PUT(p, "$3\r\nver\r\n");
+    p = put_null(p, resp);
+    p = PUT(p, "$4\r\nhash\r\n");
+    p = put_hash(p, v->hash);
+    p = PUT(p, "$4\r\nprev\r\n");
+    p = put_null(p, resp);
+    p = PUT(p, "$2\r\nts\r\n");
+    p = put_null(p, resp);
+    p = PUT(p, "$2\r\nop\r\n");
+    p = put_null(p, resp);
+    p = PUT(p, "$5\r\nstate\r\n$6\r\npruned\r\n");
+    for (size_t i = 0; i < sizeof nils / sizeof *nils; i++) {
+        p = put_bytes(p, nils[i], strlen(nils[i]));
+        p = put_null(p, resp);
+    }
+    p = PUT(p, "$9\r\ncaused_by\r\n*0\r\n$6\r\ncommit\r\n");
+    p = put_null(p, resp);
+    return PUT(p, "$4\r\ndata\r\n");
+}
+
+/* Up to the name of the last field, `data`. */
+static void encode_head(struct buf *out, int resp, const struct doc_view *v, uint32_t depth)
+{
+    const struct node *n = &v->node;
+    size_t room = FIXED_BYTES;
+    if (!v->pruned) room += 2 * n->key.n + n->by.n + n->note.n + (size_t)n->n_causes * CAUSE_BYTES;
+    uint8_t *start = buf_reserve(out, room), *p = start;
+    unsigned fields = DOC_MAP_FIELDS + (depth != NODE_MAP_NO_DEPTH);
+    p = resp >= 3 ? put_number(p, '%', fields) : put_number(p, '*', 2 * fields);
+    if (depth != NODE_MAP_NO_DEPTH) {
+        p = PUT(p, "$5\r\ndepth\r\n");
+        p = put_number(p, ':', depth);
+    }
+    p = v->pruned ? put_pruned(p, resp, v) : put_node(p, resp, v);
+    ASSERT((size_t)(p - start) <= room);
+    out->n += (size_t)(p - start);
+}
+
+static void encode_data(struct buf *out, int resp, const slice *data)
+{
+    uint8_t *p = buf_reserve(out, (data ? data->n : 0) + 32), *end = data ? put_bulk(p, *data) : put_null(p, resp);
+    out->n += (size_t)(end - p);
+}
+
+void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const slice *data, uint32_t depth)
+{
+    encode_head(out, resp, v, depth);
+    encode_data(out, resp, data);
+}
+
+/* ---- rows ---- */
+
+static void add_break(struct node_maps *m, int code)
+{
+    struct node_map_break b = {m->mem.n, code};
+    ASSERT(code < 0);
+    buf_add(&m->breaks, &b, sizeof b);
+}
+
+void node_maps_add_failure(struct node_maps *m, int code)
+{
+    add_break(m, code);
+    m->n++;
+}
+
+void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth)
+{
+    slice data;
+    struct buf mem = {0};
+    encode_head(&m->mem, c->resp, v, depth);
+    int r = m->with_data ? doc_view_data(c, v, &mem, &data) : E_NOTFOUND;
+    if (r == E_OK || r == E_NOTFOUND)
+        encode_data(&m->mem, c->resp, r == E_OK ? &data : NULL);
+    else
+        add_break(m, r); /* in its place: the other fields are still answered */
+    m->n++;
+    buf_fini(&mem);
+}
+
+void node_maps_add(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth)
+{
+    int r = doc_view_load(c, seq, &m->view);
+    if (r == E_OK)
+        node_maps_add_view(c, m, &m->view, depth);
+    else
+        node_maps_add_failure(m, r);
+}
+
+struct buf *node_maps_row(struct node_maps *m)
+{
+    m->n++;
+    return &m->mem;
+}
+
+void node_maps_reply(struct call *c, const struct node_maps *m)
+{
+    size_t done = 0;
+    for (size_t i = 0; i + sizeof(struct node_map_break) <= m->breaks.n; i += sizeof(struct node_map_break)) {
+        struct node_map_break b;
+        memcpy(&b, m->breaks.p + i, sizeof b);
+        reply_encoded(c, slice_of(m->mem.p + done, b.at - done));
+        reply_failure(c, b.code);
+        done = b.at;
+    }
+    reply_encoded(c, slice_of(m->mem.p + done, m->mem.n - done));
+}
+
+void node_maps_fini(struct node_maps *m)
+{
+    buf_fini(&m->mem);
+    buf_fini(&m->breaks);
+    doc_view_fini(&m->view);
+    m->n = 0;
+}

@@ -1,0 +1,35 @@
+/* Node maps as bytes of the protocol: how a version is shown, written in one pass into a buffer. Rows of long replies are gathered so, over several turns.
+ * Field order is part of the contract; new fields go to the end. */
+#ifndef VARVE_MODULES_DOC_NODE_MAP_H
+#define VARVE_MODULES_DOC_NODE_MAP_H
+
+#include "modules/doc/doc.h"
+
+#define NODE_MAP_NO_DEPTH UINT32_MAX
+
+/* Encoded rows of an array. Zero-initialise. A row, or a field of it, that could not be read is an error in its place: it is never left out. */
+struct node_maps {
+    struct buf mem;    /* the protocol's bytes */
+    struct buf breaks; /* struct node_map_break, ascending: where an error stands between bytes */
+    size_t n;          /* rows */
+    bool with_data;
+    struct doc_view view; /* one row's buffer, used again for the next */
+};
+
+/* Adds the row of a node. depth: shown before the node's fields unless NODE_MAP_NO_DEPTH. */
+void node_maps_add(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth);
+/* The same for a node at hand; v is loaded (doc_view_load, or filled by the caller). */
+void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth);
+/* A row that is an error. */
+void node_maps_add_failure(struct node_maps *m, int code);
+/* A row that another file encodes: bytes go behind what is there. */
+struct buf *node_maps_row(struct node_maps *m);
+/* The rows, one after the other; the caller has begun the array. */
+void node_maps_reply(struct call *c, const struct node_maps *m);
+void node_maps_fini(struct node_maps *m);
+
+/* Appends one map; *data = NULL: nil. */
+void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const slice *data, uint32_t depth);
+/* What a link's node is called in a map: "from rel to", with a backslash before each space and backslash of the three. */
+void node_map_link_name(struct buf *out, slice from, slice rel, slice to);
+#endif
