@@ -48,10 +48,16 @@ struct ks_ctx {
     uint64_t end;             /* end address of the newest node written through this context */
     uint64_t last_seq;        /* its seq */
     uint32_t nodes;           /* nodes written */
+    uint64_t pruned_seq;      /* after E_PRUNED from a read in a view: the oldest readable seq of … */
+    slice pruned_key;         /* … this key (empty: of the whole database); valid until ks_view_release */
     /* private to the keyspace */
+    bool viewing;             /* see ks_view */
+    uint64_t view_at, view_ms;
+    struct ks_shelf *shelf;
     struct batch *batch;
     struct ks_undo *undo;
     uint8_t entered;
+    uint8_t token; /* the lock held for one, + 1 */
 };
 
 /* ---- locks and transactions ---- */
@@ -101,6 +107,14 @@ API int ks_value_of(struct ks_ctx *c, uint16_t lineage, slice key, uint64_t seq,
 /* The view of the context's database now (engine_db_at for the past). */
 API struct db_view ks_db(struct ks_ctx *c, uint16_t db);
 
+/* From here on ks_get, ks_stat, ks_usage, ks_scan, ks_random and ks_db of this context answer as of `at`, the end of a commit that the index knows (0 = before
+ * everything), and nothing may be written. ms: the instant that was meant, at which expiries are judged, 0 = the time of the point; now_ms becomes that time.
+ * Values stay valid until ks_view_release, which the context's owner calls when the command is over. Reads may answer E_PRUNED. */
+API int ks_view(struct ks_ctx *c, uint64_t at, uint64_t ms) MUST_CHECK;
+API void ks_view_release(struct ks_ctx *c);
+/* Keys of a database in a view: counted one by one. */
+API int ks_view_count(struct ks_ctx *c, uint16_t db, uint64_t *n) MUST_CHECK;
+
 /* ---- writing: each call is one node ---- */
 enum ks_expiry { KS_EXPIRY_CLEAR, KS_EXPIRY_KEEP, KS_EXPIRY_SET };
 struct ks_write {             /* zero = plain write, no expiry */
@@ -127,6 +141,9 @@ API int ks_move(struct ks_ctx *c, slice from, uint16_t to_db, slice to) MUST_CHE
 /* Things of other name spaces: links, tags, rules, index definitions. Waits for the index to know the thing's last version. */
 API int ks_put_thing(struct ks_ctx *c, uint8_t space, slice key, slice payload, const struct ks_write *w) MUST_CHECK;
 API int ks_delete_thing(struct ks_ctx *c, uint8_t space, slice key, const struct ks_write *w) MUST_CHECK;
+/* What the newest command with this idempotency token wrote, in the open batch or in the log less than window_ms ago: appends its nodes as struct node_ref, oldest
+ * first. E_NOTFOUND: nothing. Until ks_leave no other loop gets an answer about this token, so that looking and writing are one step. */
+API int ks_token_nodes(struct ks_ctx *c, slice token, uint64_t window_ms, struct buf *refs) MUST_CHECK;
 API int ks_flush(struct ks_ctx *c, int db) MUST_CHECK;                 /* one database, or all with -1; needs KS_EXCLUSIVE */
 API int ks_swap(struct ks_ctx *c, uint16_t a, uint16_t b) MUST_CHECK;  /* needs KS_EXCLUSIVE */
 

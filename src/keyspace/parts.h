@@ -13,6 +13,7 @@
 #include "keyspace/table.h"
 
 #define KS_STRIPES 256
+#define KS_TOKEN_LOCKS 64
 
 struct line {
     struct table *tables; /* ks->shards of them; NULL until a key is looked up */
@@ -50,6 +51,18 @@ struct undo {
     uint8_t space;            /* THING */
     bool live;                /* THING */
 };
+/* The idempotency tokens of the open batch: a table by hash, and the nodes of each token's newest command side by side. */
+struct token_place {
+    uint64_t hash;
+    size_t key_at, key_bytes; /* in names */
+    size_t first, n;          /* in refs; n 0 = a free place */
+    uint16_t lineage;
+};
+struct token_book {
+    struct token_place *v;
+    size_t n, cap; /* cap a power of two, at most half used */
+    struct buf names, refs;
+};
 struct ks_undo {
     struct undo *v;
     size_t n, cap;
@@ -59,6 +72,7 @@ struct ks_undo {
     uint64_t base_seq, end; /* of the context at begin */
     uint32_t base_nodes;
     bool open;
+    struct token_book tokens;
 };
 
 struct keyspace {
@@ -80,6 +94,7 @@ struct keyspace {
     struct mutex sweep_lock; /* one sweeper at a time; guards graves and the position */
     struct gate *gates;
     struct mutex *stripes; /* NULL with one loop */
+    struct mutex *token_locks;
     struct ks_undo undo;
 };
 
@@ -150,10 +165,25 @@ int write_live(struct ks_ctx *c, slice key, struct place *p) MUST_CHECK;
 bool splice_parse(slice payload, uint64_t *offset, slice *bytes);
 int past_rebuild(struct keyspace *ks, uint16_t lineage, slice key, uint64_t seq, struct buf *out, uint64_t *weight) MUST_CHECK;
 
+/* Is a key with this expiry absent at the point? A key is, once the time of the point has reached its expiry. 0 = none. */
+int past_gone_by(struct keyspace *ks, uint64_t expire_ms, uint64_t at, bool *gone) MUST_CHECK;
+
+/* ---- view.c: what the reading functions do in a view ---- */
+int view_get(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK;
+int view_usage(struct ks_ctx *c, slice key, struct ks_usage *out) MUST_CHECK;
+struct db_view view_db(struct ks_ctx *c, uint16_t db);
+int view_scan(struct ks_ctx *c, uint64_t *cursor, size_t count, uint8_t type, ks_visit fn, void *ctx) MUST_CHECK;
+
 /* ---- batch.c ---- */
 void undo_key(struct ks_ctx *c, struct place *p);   /* before the first change of a key in a batch */
 void undo_counts(struct ks_ctx *c, struct line *l); /* before the first change of a line's counts in a batch */
 struct undo *undo_add(struct ks_ctx *c, enum undo_kind kind);
+
+/* ---- token.c ---- */
+void token_note(struct ks_ctx *c, const struct node *n, const struct receipt *r); /* a node with a token has joined the batch */
+void token_clear(struct token_book *b);
+void token_fini(struct token_book *b);
+void token_unlock(struct ks_ctx *c);
 
 /* ---- lock.c ---- */
 void lock_open(struct keyspace *ks);

@@ -119,7 +119,7 @@ static int find_valid(struct keyspace *ks, const struct db_view *view, slice key
 }
 
 /* A key is absent once the time of the point has reached its expiry: once the point lies behind every commit before it. */
-static int gone_by(struct keyspace *ks, uint64_t expire_ms, uint64_t at, bool *gone)
+int past_gone_by(struct keyspace *ks, uint64_t expire_ms, uint64_t at, bool *gone)
 {
     *gone = false;
     if (expire_ms == 0) return E_OK;
@@ -168,7 +168,7 @@ int ks_get_at(struct ks_ctx *c, slice key, uint64_t at, int64_t valid_at, struct
     if (valid_at != KS_ANY_VALID) err = find_valid(ks, &view, key, at, valid_at, &v);
     if (err != E_OK) return err;
     if (v.op == NODE_DELETE || v.op == NODE_EXPIRE) return E_NOTFOUND;
-    err = gone_by(ks, newest.expire_ms, at, &gone);
+    err = past_gone_by(ks, newest.expire_ms, at, &gone);
     if (err != E_OK) return err;
     if (gone) return E_NOTFOUND;
     return tell_version(c, &view, key, &v, mem, out);

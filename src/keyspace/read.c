@@ -40,6 +40,7 @@ static int look(struct ks_ctx *c, slice key, struct place *p)
 int ks_get(struct ks_ctx *c, slice key, struct ks_value *out)
 {
     struct place p;
+    if (__builtin_expect(c->viewing, 0)) return view_get(c, key, out);
     int err = look(c, key, &p);
     if (err == E_OK && !(p.e->marks & ENTRY_LOADED)) err = place_load(c, &p);
     if (err != E_OK) {
@@ -55,6 +56,7 @@ int ks_get(struct ks_ctx *c, slice key, struct ks_value *out)
 int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
 {
     struct place p;
+    if (__builtin_expect(c->viewing, 0)) return view_get(c, key, out);
     int err = look(c, key, &p);
     if (!peek && (err == E_OK || err == E_NOTFOUND)) tally_look(c, err == E_OK);
     if (err != E_OK) return err;
@@ -100,6 +102,7 @@ int ks_get_held(struct ks_ctx *c, slice key, uint64_t at, struct buf *mem, struc
 int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out)
 {
     struct place p;
+    if (c->viewing) return view_usage(c, key, out);
     int err = look(c, key, &p);
     if (err != E_OK) return err;
     uint32_t second = (uint32_t)(c->now_ms / 1000) & 0xffffff;
@@ -142,6 +145,7 @@ bool ks_watch_changed(uint64_t then, uint64_t now)
 struct db_view ks_db(struct ks_ctx *c, uint16_t db)
 {
     ASSERT(db < c->ks->databases);
+    if (c->viewing) return view_db(c, db);
     const struct line *l = ks_line(c->ks, c->ks->map[db]);
     return (struct db_view){.lineage = l->lineage, .flushed = l->flushed};
 }

@@ -65,6 +65,7 @@ int ks_scan(struct ks_ctx *c, uint64_t *cursor, size_t count, uint8_t type, ks_v
     struct keyspace *ks = c->ks;
     struct key_cursor *it = NULL;
     ASSERT(c->db < ks->databases && fn != NULL);
+    if (c->viewing) return view_scan(c, cursor, count, type, fn, ctx);
     ASSERT(!ks_many(ks) || c->entered == 1 + KS_EXCLUSIVE);
     const struct line *l = ks_line(ks, ks->map[c->db]);
     uint64_t from = *cursor, next = from;
@@ -104,7 +105,7 @@ int ks_random(struct ks_ctx *c, struct buf *key)
     struct choice ch = {.key = key, .os = engine_os(c->ks->engine)};
     uint64_t cursor = 0;
     int err = E_OK;
-    if (ks_count(c, c->db, NULL) > RANDOM_CHOICES) os_random(ch.os, &cursor, sizeof cursor);
+    if (c->viewing || ks_count(c, c->db, NULL) > RANDOM_CHOICES) os_random(ch.os, &cursor, sizeof cursor);
     while (err == E_OK && ch.seen == 0) {
         bool from_start = cursor == 0;
         err = ks_scan(c, &cursor, RANDOM_CHOICES, 0, choose, &ch);
