@@ -67,6 +67,7 @@ static inline bool arg_is(const struct call *c, int i, const char *word) { retur
 /* ---- configuration that families heed ---- */
 API uint64_t limit_string_bytes(void);                      /* proto-max-bulk-len: the longest string a command may build */
 API uint64_t limit_query_scan(void);                        /* query-max-scan: documents that one page of a query may look at without an index; 0 = any number */
+API uint64_t limit_idem_window_ms(void);                    /* idem-window: how long an idempotency token counts, at most ENGINE_TOKEN_WINDOW_MS */
 API bool limit_lfu(void);                                   /* maxmemory-policy is one of the LFU ones */
 
 /* ---- going on later ----

@@ -7,7 +7,6 @@
 #define DOC_CAUSES_MAX     128     /* CAUSEDBY refs of one write */
 #define DOC_PATHS_MAX      64      /* paths of one read */
 #define DOC_COUNT_MAX      1000000 /* COUNT, LIMIT, n of any list */
-#define DOC_IDEM_WINDOW_MS ENGINE_TOKEN_WINDOW_MS
 #define DOC_NOW            UINT64_MAX /* a point that means: the present */
 #define DOC_SLICE_ROWS     512        /* rows per turn of a long command */
 
@@ -56,14 +55,14 @@ enum doc_option_set {
 };
 /* Parses argv[from..]; CAUSEDBY, NOTE and IDEM are always allowed. Replies the error when false. */
 bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_options *o);
-/* A token seen before within the window? Then *seq is the first write's node. 1 yes, 0 no, <0 replied. */
-int doc_idem_seen(struct call *c, slice token, uint64_t *seq);
+/* A token seen before within the idem-window? Then *refs gets the nodes of the first write as struct node_ref, oldest first. 1 yes, 0 no, <0 replied. */
+int doc_idem_nodes(struct call *c, slice token, struct buf *refs);
+/* The same, answered as a single write; true when that settled the call. */
+bool doc_answered_before(struct call *c, slice token);
 
 /* ---- what writing commands share (write.c) ---- */
 /* IFSEQ and IFHASH against the live version (NULL: none); false: CONFLICT has been replied. */
 bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v);
-/* Answers a repeated idempotency token; true when that settled the call. */
-bool doc_answered_before(struct call *c, slice token);
 /* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
 int doc_live(struct call *c, slice key, bool bytes, struct ks_value *v);
 

@@ -61,15 +61,12 @@ void cmd_dlink(struct call *c)
 {
     struct doc_options o;
     struct buf key = {0};
-    uint64_t seq;
     if (!doc_options_parse(c, 4, DOC_OPT_PROPS | DOC_OPT_VALID, &o)) return;
     if (c->argv[2].n == 0 || c->argv[2].n > 255) {
         reply_error(c, "TOOBIG a relation's name takes 1 to 255 bytes");
         return;
     }
-    int seen = doc_idem_seen(c, o.write.idem, &seq);
-    if (seen > 0) (void)doc_reply_written(c, seq);
-    if (seen) return;
+    if (doc_answered_before(c, o.write.idem)) return;
     if (!need_document(c, c->argv[1]) || !need_document(c, c->argv[3])) return;
     link_key(&key, c->argv[1], c->argv[2], c->argv[3]);
     if (key.n > NODE_KEY_MAX)

@@ -196,17 +196,25 @@ bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_op
     return true;
 }
 
-/* The window is judged by the log's own times, so that a token counts although its node was dropped. */
-int doc_idem_seen(struct call *c, slice token, uint64_t *seq)
+int doc_idem_nodes(struct call *c, slice token, struct buf *refs)
 {
     if (token.n == 0) return 0;
-    struct engine *e = doc_engine(c);
-    uint64_t before_window = 0, now = c->ks.now_ms;
-    int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_find_token(e, ks_db(&c->ks, c->ks.db).lineage, token, seq);
-    if (r == E_OK && now > DOC_IDEM_WINDOW_MS) r = engine_seq_by_time(e, now - DOC_IDEM_WINDOW_MS, &before_window);
-    if (r == E_OK) return *seq > before_window;
+    int r = ks_token_nodes(&c->ks, token, limit_idem_window_ms(), refs);
+    if (r == E_OK) return 1;
     if (r == E_NOTFOUND) return 0;
     reply_failure(c, r);
     return -1;
+}
+
+bool doc_answered_before(struct call *c, slice token)
+{
+    struct buf refs = {0};
+    struct node_ref newest;
+    int seen = doc_idem_nodes(c, token, &refs);
+    if (seen > 0) {
+        memcpy(&newest, refs.p + refs.n - sizeof newest, sizeof newest);
+        doc_reply_pair(c, newest.seq, newest.hash);
+    }
+    buf_fini(&refs);
+    return seen != 0;
 }

@@ -4,7 +4,7 @@
 
 #include "module.h"
 
-extern const struct command doc_documents[], doc_history[], doc_links[], doc_query[], doc_store[];
+extern const struct command doc_documents[], doc_history[], doc_links[], doc_query[], doc_store[], doc_edit[];
 
 /* ACL categories */
 #define DOC  "document"

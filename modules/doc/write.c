@@ -34,15 +34,6 @@ bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o,
     return true;
 }
 
-/* Answers a repeated idempotency token; true when that settled the call. */
-bool doc_answered_before(struct call *c, slice token)
-{
-    uint64_t seq;
-    int seen = doc_idem_seen(c, token, &seq);
-    if (seen > 0) (void)doc_reply_written(c, seq);
-    return seen != 0;
-}
-
 /* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
 int doc_live(struct call *c, slice key, bool bytes, struct ks_value *v)
 {

@@ -157,6 +157,7 @@ int ks_commit(struct ks_ctx *c)
     }
     u->n = 0;
     u->open = false;
+    token_clear(&u->tokens);
     if (u->keys.cap > (1u << 20)) buf_fini(&u->keys);
     buf_clear(&u->keys);
     c->undo = NULL;

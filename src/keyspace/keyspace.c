@@ -100,6 +100,7 @@ void ks_close(struct keyspace **pks)
     lock_close(ks);
     buf_fini(&ks->undo.keys);
     mem_free(ks->undo.v);
+    token_fini(&ks->undo.tokens);
     mem_free(ks->lines);
     mem_free(ks->map);
     mem_free(ks);

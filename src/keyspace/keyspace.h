@@ -144,6 +144,7 @@ API int ks_delete_thing(struct ks_ctx *c, uint8_t space, slice key, const struct
 /* What the newest command with this idempotency token wrote, in the open batch or in the log less than window_ms ago: appends its nodes as struct node_ref, oldest
  * first. E_NOTFOUND: nothing. Until ks_leave no other loop gets an answer about this token, so that looking and writing are one step. */
 API int ks_token_nodes(struct ks_ctx *c, slice token, uint64_t window_ms, struct buf *refs) MUST_CHECK;
+API int ks_has_thing(struct ks_ctx *c, uint8_t space, slice key, bool *yes) MUST_CHECK; /* does it stand, by the log and this batch? */
 API int ks_flush(struct ks_ctx *c, int db) MUST_CHECK;                 /* one database, or all with -1; needs KS_EXCLUSIVE */
 API int ks_swap(struct ks_ctx *c, uint16_t a, uint16_t b) MUST_CHECK;  /* needs KS_EXCLUSIVE */
 

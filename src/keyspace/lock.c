@@ -17,6 +17,8 @@ void lock_open(struct keyspace *ks)
     if (!ks_many(ks)) return;
     ks->stripes = mem_zalloc(KS_STRIPES * sizeof *ks->stripes);
     for (unsigned i = 0; i < KS_STRIPES; i++) mutex_init(&ks->stripes[i], "stripe", RANK_STRIPE);
+    ks->token_locks = mem_zalloc(KS_TOKEN_LOCKS * sizeof *ks->token_locks);
+    for (unsigned i = 0; i < KS_TOKEN_LOCKS; i++) mutex_init(&ks->token_locks[i], "token", RANK_TOKEN);
 }
 
 void lock_close(struct keyspace *ks)
@@ -25,8 +27,11 @@ void lock_close(struct keyspace *ks)
     mutex_fini(&ks->sweep_lock);
     if (ks->stripes != NULL)
         for (unsigned i = 0; i < KS_STRIPES; i++) mutex_fini(&ks->stripes[i]);
+    if (ks->token_locks != NULL)
+        for (unsigned i = 0; i < KS_TOKEN_LOCKS; i++) mutex_fini(&ks->token_locks[i]);
     mem_free(ks->gates);
     mem_free(ks->stripes);
+    mem_free(ks->token_locks);
 }
 
 static void take_stripes(struct ks_ctx *c, const slice *keys, size_t n)
@@ -77,6 +82,7 @@ void ks_leave(struct ks_ctx *c)
         if (c->entered == 1 + KS_EXCLUSIVE) {
             for (unsigned i = ks->loops; i > 0; i--) mutex_unlock(&ks->gates[i - 1].lock);
         } else {
+            if (c->token != 0) token_unlock(c);
             drop_stripes(c);
             mutex_unlock(&ks->gates[c->loop].lock);
         }

@@ -14,11 +14,12 @@
 
 int write_node(struct ks_ctx *c, struct node *n, bool want_hash, struct receipt *r)
 {
-    ASSERT(c->now_ms != 0);
+    ASSERT(c->now_ms != 0 && !c->viewing);
     n->ts_ms = c->now_ms;
     n->by = c->by;
     if (c->batch != NULL) {
         engine_batch_add(c->batch, n, want_hash, r);
+        if (n->idem.n != 0) token_note(c, n, r);
     } else {
         int err = engine_append(c->ks->engine, n, want_hash, r);
         if (__builtin_expect(err != E_OK, 0)) return err;

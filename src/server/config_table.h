@@ -25,6 +25,8 @@ MEM(SEGMENT_BYTES, "segment-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
 MEM(RING_BYTES, "ring-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
 MEM(INDEX_BUFFER_BYTES, "index-buffer-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
 BOOL(SALVAGE, "salvage", NULL, FIXED | OWN, 0)
+/* ENGINE_TOKEN_WINDOW_MS at most: compaction keeps nodes with a token no longer than that. */
+INT(IDEM_WINDOW, "idem-window", NULL, OWN, 1, 24 * 3600 * 1000, 24 * 3600 * 1000)
 INT(QUERY_MAX_SCAN, "query-max-scan", NULL, OWN, 0, INT64_MAX, 1000000)
 ENUM(APPENDFSYNC, "appendfsync", NULL, 0, words_appendfsync, 1)
 INT(MAXCLIENTS, "maxclients", NULL, 0, 1, UINT32_MAX, 10000)

@@ -86,6 +86,7 @@ static bool apply(void *ctx, enum config_id id, const char **why)
         server_judge_memory(s);
         limits_take(&s->config, s->ks);
         break;
+    case CFG_IDEM_WINDOW:
     case CFG_QUERY_MAX_SCAN:
     case CFG_PROTO_MAX_BULK_LEN: limits_take(&s->config, s->ks); break;
     case CFG_PORT:

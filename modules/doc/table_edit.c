@@ -1,0 +1,29 @@
+/* Table rows: changing documents by parts and together, and undoing it. */
+#include "modules/doc/doc.h"
+#include "modules/doc/tables.h"
+
+const struct command doc_edit[] = {
+    {"dpatch", cmd_dpatch, -4, CMD_WRITE | CMD_DENYOOM, DOC, KEYS_ONE("RW ACCESS UPDATE"), "Changes parts of a document", "1.0.0",
+     "document", "O(N) with N the bytes of the document and the patch", "key MERGE|OPS json " WRITE_OPTIONS, NULL, NULL},
+    {"dmput",
+     cmd_dmput,
+     -5,
+     CMD_WRITE | CMD_DENYOOM | CMD_MANY | CMD_MOVABLEKEYS,
+     DOC,
+     {{"RW UPDATE", .begin = 1, .keynum = 1, .keynum_first = 1, .keynum_step = 3}},
+     "Writes versions of several documents as one commit, all or none",
+     "1.0.0",
+     "document",
+     "O(N) with N the bytes of the documents",
+     "numdocs key json expect [key json expect ...] " META_OPTIONS,
+     NULL,
+     NULL},
+    {"dincrby", cmd_dincrby, -4, CMD_WRITE | CMD_DENYOOM, DOC, KEYS_ONE("RW ACCESS UPDATE"), "Adds to a number in a document",
+     "1.0.0", "document", "O(N) with N the bytes of the document", "key path number " WRITE_OPTIONS, NULL, NULL},
+    {"ddiff", cmd_ddiff, -4, CMD_READONLY, PAST, KEYS_ONE("RO ACCESS"), "What changed in a document between two points, as a patch",
+     "1.0.0", "document", "O(N) with N the bytes of both versions; O(N*M) in arrays of few elements",
+     "key point point [OPS|MERGE]", NULL, NULL},
+    {"drevert", cmd_drevert, -3, CMD_WRITE | CMD_DENYOOM, PAST, KEYS_ONE("RW ACCESS UPDATE"), "Gives a key the value that it had at a point",
+     "1.0.0", "document", "O(N) with N the bytes of the value", "key point " WRITE_OPTIONS, NULL, NULL},
+    {0},
+};
