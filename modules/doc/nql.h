@@ -27,6 +27,9 @@
 #define NQL_GROUP_BYTES_MAX (256u << 20)  /* … and the bytes they hold */
 #define NQL_WHY_MAX         160
 
+#define NQL_LIKE_ANY 0xff /* % and _ in a compiled LIKE pattern: bytes that UTF-8 never has */
+#define NQL_LIKE_ONE 0xfe
+
 /* ---- the tree ---- */
 
 /* What a path means. All but NQL_DOC are of the version, not of its JSON; NQL_FROM, _REL and _TO only in the collection __links__
@@ -43,7 +46,7 @@ struct nql_path {
 struct nql_value {
     enum json_type type;
     slice json; /* checked, without white space around it; strings in one spelling */
-    slice text; /* a string's unescaped bytes */
+    slice text; /* a string's unescaped bytes; of a LIKE pattern its compiled form, with NQL_LIKE_ANY and NQL_LIKE_ONE */
     bool whole; /* a number that is this int64 */
     int64_t i64;
 };
@@ -176,9 +179,9 @@ struct nql_bounds {
     size_t n;
     bool has_lo, has_hi, lo_open, hi_open; /* open: the bound itself is outside */
     slice lo, hi;                          /* JSON values; LIKE 'ab%' has lo "ab", hi "ac" open */
-    struct buf mem;
+    void *mem;                             /* what the slices borrow from, beside the query */
 };
-/* Fills *out (which need not be initialised) for the path with this number; its slices borrow from the query and from out->mem. */
+/* Fills *out (which need not be initialised) for the path with this number. */
 void nql_bounds(const struct nql_query *q, uint32_t path, struct nql_bounds *out);
 void nql_bounds_fini(struct nql_bounds *b);
 

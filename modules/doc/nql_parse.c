@@ -336,16 +336,25 @@ static bool parse_in(struct parser *p, struct nql_expr *e, enum nql_op op)
     return ok;
 }
 
+/* Compiled: FF for %, FE for _ (neither occurs in UTF-8), escapes taken off. */
 static bool parse_like(struct parser *p, struct nql_expr *e)
 {
     const uint8_t *at = nql_lex_here(&p->l);
     struct nql_value v = {0};
+    size_t n = 0;
     if (!count_value(p, at) || !parse_text(p, "LIKE", &v)) return false;
+    uint8_t *out = nql_arena_take(p->l.arena, v.text.n + 1);
     for (size_t i = 0; i < v.text.n; i++) {
-        if (v.text.p[i] != '\\') continue;
-        if (++i == v.text.n || !memchr("%_\\", v.text.p[i], 3))
-            return nql_lex_fail(&p->l, at, "in a LIKE pattern a backslash stands before %%, _ or a backslash");
+        uint8_t c = v.text.p[i];
+        if (c == '\\') {
+            if (++i == v.text.n || !memchr("%_\\", v.text.p[i], 3))
+                return nql_lex_fail(&p->l, at, "in a LIKE pattern a backslash stands before %%, _ or a backslash");
+            out[n++] = v.text.p[i];
+        } else {
+            out[n++] = c == '%' ? NQL_LIKE_ANY : c == '_' ? NQL_LIKE_ONE : c;
+        }
     }
+    v.text = slice_of(out, n);
     e->op = NQL_LIKE;
     return keep_values(p, e, &v, 1);
 }
