@@ -46,7 +46,8 @@ static uint64_t stamp(struct engine *e, uint64_t asked)
     return ms;
 }
 
-int engine_append(struct engine *e, struct node *n, bool want_hash, struct receipt *out)
+/* One node into the ring. copy: NULL, or see engine_append_copy. */
+static inline int append(struct engine *e, struct node *n, bool want_hash, struct node_copy *copy, struct receipt *out)
 {
     ASSERT(n->op >= NODE_PUT && n->op <= NODE_FILLER);
     ASSERT(out);
@@ -63,14 +64,38 @@ int engine_append(struct engine *e, struct node *n, bool want_hash, struct recei
     uint8_t *end = node_encode(n, node);
     DEBUG_ASSERT(end == node + bytes);
     (void)end;
+    if (copy) {
+        want_hash = bytes > copy->room;
+        copy->bytes = want_hash ? 0 : bytes;
+        if (!want_hash) memcpy(copy->at, node, bytes);
+    }
     if (want_hash) blake2b_256(out->hash, node, bytes);
     out->seq = slot.first_seq;
     out->end = slot.end;
     ring_publish_one(e->ring, &slot, record_seal(slot.at, bytes, false));
+    if (want_hash) hash_shelf_put(own->shelf, out->seq, out->hash);
     uint64_t written = atomic_load_explicit(&own->written_bytes, memory_order_relaxed);
     uint64_t indexed = atomic_load_explicit(&own->indexed_bytes, memory_order_relaxed);
     if (__builtin_expect(written > indexed + INDEXER_LAG_BYTES, 0)) indexer_help(e);
     return E_OK;
+}
+
+int engine_append(struct engine *e, struct node *n, bool want_hash, struct receipt *out)
+{
+    return append(e, n, want_hash, NULL, out);
+}
+
+int engine_append_copy(struct engine *e, struct node *n, struct node_copy *copy, struct receipt *out)
+{
+    ASSERT(copy && copy->at);
+    return append(e, n, false, copy, out);
+}
+
+void engine_hash_known(struct engine *e, uint64_t seq, const uint8_t hash[HASH_BYTES])
+{
+    ASSERT(e && e->own);
+    DEBUG_ASSERT(seq > 0 && seq <= ring_reserved_seq(e->ring));
+    hash_shelf_put(e->own->shelf, seq, hash);
 }
 
 struct batch *engine_batch_begin(struct engine *e)

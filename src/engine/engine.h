@@ -75,6 +75,15 @@ struct receipt {
 /* Appends one node as one commit. seq, salt and commit_pos of *n are filled in by the engine, ts_ms too when it is 0. The payload and
  * everything else are copied into the ring before this returns. E_STICKY: refused, nothing changed. */
 API int engine_append(struct engine *e, struct node *n, bool want_hash, struct receipt *out) MUST_CHECK;
+/* The same for who hashes several nodes together afterwards: a node of at most copy->room bytes is copied to copy->at as it is in the log, and copy->bytes tells its
+ * length; no hash is computed then. A longer one is hashed here, and copy->bytes is 0. */
+struct node_copy {
+    uint8_t *at;
+    size_t room, bytes;
+};
+API int engine_append_copy(struct engine *e, struct node *n, struct node_copy *copy, struct receipt *out) MUST_CHECK;
+/* Leaves the hash of an appended node (never one of a batch) to the indexer, which is spared the work. */
+API void engine_hash_known(struct engine *e, uint64_t seq, const uint8_t hash[HASH_BYTES]);
 
 /* Several nodes, one commit. Between begin and commit/abort the caller keeps every other appender out (keyspace: the exclusive gate), so
  * that seqs are known at add time. add() copies. commit() publishes all or nothing; abort() leaves no trace. */

@@ -1,6 +1,6 @@
 /* The indexer: folds the log into tree, index and books, in log order, behind the writers and at start alike.
  *
- * One batch: copy up to BATCH_NODES records out of the log, hash them four at a time, append the hashes to the tree, fold each node, and step the
+ * One batch: borrow up to BATCH_NODES records from the log's cursor, hash them four at a time (those whose writers left no hash), append the hashes to the tree, fold each node, and step the
  * index at every commit's end. The fold lock is given up only between commits, so whoever takes it finds tree, index and books at one seq.
  *
  * No wake-up stands between a write and a query that needs it: engine_catch_up folds what is missing in the caller's thread (combining). The thread
@@ -13,7 +13,6 @@
 #include "base/mem.h"
 
 #define BATCH_NODES     256
-#define BATCH_BYTES     (256u << 10)
 #define POLL_MIN_US     2000
 #define POLL_MAX_US     100000
 #define BUILD_DOCUMENTS 64
@@ -27,6 +26,7 @@ int indexer_open(struct engine *e, uint64_t folded)
     ASSERT(!own->cursor);
     own->batch.items = mem_zalloc(BATCH_NODES * sizeof(*own->batch.items));
     own->batch.hashes = mem_alloc(BATCH_NODES * sizeof(*own->batch.hashes));
+    own->shelf = hash_shelf_new();
     atomic_store(&own->indexed_seq, folded);
     own->cursor_seq = folded;
     return seglog_cursor_open(e->log, folded + 1, &own->cursor);
@@ -37,10 +37,10 @@ void indexer_close(struct engine *e)
     struct engine_own *own = e->own;
     ASSERT(own);
     if (own->cursor) seglog_cursor_close(&own->cursor);
-    buf_fini(&own->batch.bytes);
     mem_free(own->batch.items);
     mem_free(own->batch.hashes);
     own->batch = (struct fold_batch){0};
+    hash_shelf_free(&own->shelf);
 }
 
 void indexer_lock(struct engine *e)
@@ -70,39 +70,58 @@ int indexer_fail(struct engine *e, int code, uint64_t seq)
     return code;
 }
 
-/* Copies the next records into the batch. E_END when the log has no more now. */
+/* Takes the next records, as many as one buffer of the cursor has. E_END when the log has no more now. */
 static int fill_batch(struct engine *e, struct fold_batch *b)
 {
     struct engine_own *own = e->own;
     b->n = 0;
-    buf_clear(&b->bytes);
-    while (b->n < BATCH_NODES && b->bytes.n < BATCH_BYTES) {
+    while (b->n < BATCH_NODES && (b->n == 0 || seglog_cursor_holds(own->cursor))) {
         struct fold_item *it = &b->items[b->n];
-        slice raw;
-        int rc = seglog_cursor_next(own->cursor, &it->seq, &raw, &it->more);
+        int rc = seglog_cursor_next(own->cursor, &it->seq, &it->raw, &it->more);
         if (rc == E_END) return b->n ? E_OK : E_END;
         if (rc < 0) return rc;
         if (it->seq <= own->cursor_seq)
             return err_note(E_CORRUPT, "the log answers seq %llu behind %llu", (unsigned long long)it->seq,
                             (unsigned long long)own->cursor_seq);
         own->cursor_seq = it->seq;
-        it->off = b->bytes.n;
-        it->n = raw.n;
-        buf_add_slice(&b->bytes, raw);
         b->n++;
     }
     return E_OK;
 }
 
-static void hash_batch(struct fold_batch *b)
+/* Hashes the items of a group of four, or of what is left of one. */
+static void hash_group(struct fold_batch *b, const size_t group[4], size_t n)
 {
-    size_t i = 0;
-    for (; i + 4 <= b->n; i += 4) {
-        slice in[4];
-        for (size_t k = 0; k < 4; k++) in[k] = slice_of(b->bytes.p + b->items[i + k].off, b->items[i + k].n);
-        blake2b_256_x4(&b->hashes[i], in);
+    uint8_t out[4][HASH_BYTES];
+    slice in[4] = {{0}};
+    ASSERT(n <= 4);
+    if (n == 0) return;
+    for (size_t k = 0; k < n; k++) in[k] = b->items[group[k]].raw;
+    blake2b_256_x4(out, in);
+    for (size_t k = 0; k < n; k++) memcpy(b->hashes[group[k]], out[k], HASH_BYTES);
+}
+
+static bool hash_is_right(const struct fold_item *it, const uint8_t hash[HASH_BYTES])
+{
+    uint8_t again[HASH_BYTES];
+    blake2b_256(again, it->raw.p, it->raw.n);
+    return memcmp(again, hash, HASH_BYTES) == 0;
+}
+
+static void hash_batch(const struct hash_shelf *shelf, struct fold_batch *b)
+{
+    size_t group[4], n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (hash_shelf_take(shelf, b->items[i].seq, b->hashes[i])) {
+            DEBUG_ASSERT(hash_is_right(&b->items[i], b->hashes[i]));
+            continue;
+        }
+        group[n++] = i;
+        if (n < 4) continue;
+        hash_group(b, group, n);
+        n = 0;
     }
-    for (; i < b->n; i++) blake2b_256(b->hashes[i], b->bytes.p + b->items[i].off, b->items[i].n);
+    hash_group(b, group, n);
 }
 
 /* Leaves whose node is gone (only after a repair): the old ones keep the root as it was, zeros at least the places of the others. */
@@ -170,15 +189,15 @@ static int fold_items(struct engine *e, struct fold_batch *b, bool *open)
     for (size_t i = 0; i < b->n; i++) {
         const struct fold_item *it = &b->items[i];
         struct node n;
-        int rc = node_decode(slice_of(b->bytes.p + it->off, it->n), &n);
+        int rc = node_decode(it->raw, &n);
         if (rc == E_OK && n.seq != it->seq)
             rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)it->seq,
                           (unsigned long long)n.seq);
         if (rc == E_OK && own->rebuilding && n.prev && n.prev < n.seq) rc = adopt(e, &n);
-        if (rc == E_OK) rc = fold_node(e->fold, &n, record_size(it->n));
+        if (rc == E_OK) rc = fold_node(e->fold, &n, record_size(it->raw.n));
         if (rc < 0) return indexer_fail(e, rc, it->seq);
         if (n.ts_ms > newest) newest = n.ts_ms;
-        bytes += record_size(it->n);
+        bytes += record_size(it->raw.n);
         *open = it->more;
         if (it->more) continue;
         index_step(e->index, it->seq);
@@ -201,7 +220,7 @@ static int fold_some(struct engine *e)
         if (rc == E_END)
             rc = err_note(E_CORRUPT, "the log ends inside a commit behind seq %llu", (unsigned long long)own->cursor_seq);
         if (rc == E_OK) {
-            hash_batch(&own->batch);
+            hash_batch(own->shelf, &own->batch);
             rc = grow_tree(e, &own->batch);
         }
         if (rc < 0) return indexer_fail(e, rc, own->cursor_seq);

@@ -9,6 +9,7 @@
 #include "base/logline.h"
 #include "base/thread.h"
 #include "engine/fold.h"
+#include "engine/hash_shelf.h"
 #include "engine/manifest.h"
 #include "engine/parts.h"
 
@@ -26,13 +27,12 @@ struct engine_thread {
     atomic_bool idle; /* it sleeps: a poke is worth a system call */
 };
 
-/* The indexer's batch: nodes copied out of the log so that four can be hashed at once. */
+/* The indexer's batch: nodes lent by the log's cursor, enough of them that four can be hashed at once. */
 struct fold_batch {
-    struct buf bytes;
     size_t n;
     struct fold_item {
         uint64_t seq;
-        size_t off, n;
+        slice raw; /* in the cursor's buffer: valid until the next batch */
         bool more;
     } * items;
     uint8_t (*hashes)[HASH_BYTES];
@@ -70,6 +70,7 @@ struct engine_own {
     struct seglog_cursor *cursor;
     uint64_t cursor_seq; /* newest seq that it returned, 0 = none yet */
     struct fold_batch batch;
+    struct hash_shelf *shelf; /* hashes that writers left here */
     bool rebuilding;          /* folding a log with gaps from its start: predecessors may be missing */
     struct os_file *old_entries; /* salvage: the leaves as they were, for nodes that are not there; NULL: none */
     uint64_t n_old;

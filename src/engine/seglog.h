@@ -82,8 +82,10 @@ int seglog_more(struct seglog *l, uint64_t seq, bool *more) MUST_CHECK;
 /* Reads forward in seq order, in large chunks; checks CRCs. The cursor keeps its segment alive. */
 struct seglog_cursor;
 int seglog_cursor_open(struct seglog *l, uint64_t from_seq, struct seglog_cursor **out) MUST_CHECK;
-/* Next record: seq, bytes (valid until the next call). E_END at the newest appended commit (call again later). */
+/* Next record: seq, bytes (valid until the next call, but see seglog_cursor_holds). E_END at the newest appended commit (call again later). */
 int seglog_cursor_next(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more) MUST_CHECK;
+/* The next call answers from what is in memory, and leaves the bytes of earlier answers where they are. False: it may not. */
+bool seglog_cursor_holds(const struct seglog_cursor *c);
 void seglog_cursor_close(struct seglog_cursor **c);
 
 /* ---- compaction's side ---- */

@@ -104,6 +104,12 @@ static int next_by_bytes(struct seglog_cursor *c, uint64_t *seq, slice *raw, boo
     return E_OK;
 }
 
+bool seglog_cursor_holds(const struct seglog_cursor *c)
+{
+    ASSERT(c);
+    return c->s && !segment_is_lossy(c->s) && segscan_holds(&c->scan);
+}
+
 int seglog_cursor_next(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more)
 {
     ASSERT(c && seq && raw && more);

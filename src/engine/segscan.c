@@ -62,6 +62,15 @@ int segscan_next(struct segscan *s, struct segscan_record *out)
     return E_OK;
 }
 
+bool segscan_holds(const struct segscan *s)
+{
+    ASSERT(s->at <= s->limit);
+    uint64_t end = s->buf_at + s->buf.n;
+    if (s->at < s->buf_at || s->at + 4 > end) return false;
+    uint32_t word = get_u32(s->buf.p + (s->at - s->buf_at));
+    return word != 0 && s->at + record_size(word & ~RECORD_MORE) <= end;
+}
+
 static bool plausible(const uint8_t *p, uint64_t left, uint64_t min_seq, uint64_t max_seq)
 {
     size_t size = record_size(get_u32(p) & ~RECORD_MORE);

@@ -22,7 +22,7 @@ void segscan_init(struct segscan *s, struct os *os, struct os_file *file, uint64
 void segscan_fini(struct segscan *s);
 
 struct segscan_record {
-    slice node; /* valid until the next call */
+    slice node; /* valid until the next call (but see segscan_holds) */
     uint64_t seq, offset;
     size_t size; /* of the record */
     bool more;
@@ -30,6 +30,8 @@ struct segscan_record {
 /* The record at s->at, and steps over it. E_END: s->at == limit, or a zero word is there (s->at < limit). E_CORRUPT: what is there is no record;
  * s->at stays. E_IO: could not be read, which says nothing about what is there. */
 int segscan_next(struct segscan *s, struct segscan_record *out) MUST_CHECK;
+/* The record at s->at is in memory whole: segscan_next will not move the buffer, and what it answered before stays valid. */
+bool segscan_holds(const struct segscan *s);
 
 /* Moves s->at to the first valid record at or behind it, at any multiple of four, whose seq is in [min_seq, max_seq]; E_END when there is none (s->at is
  * unchanged then). *used = end of the last non-zero word seen behind s->at (s->at when all is zero). E_IO. */

@@ -33,6 +33,35 @@ static void test_any_start(void **state)
     os_free(&os);
 }
 
+/* While it holds the next record, what it lent before stays. */
+static void test_lends_until_the_buffer_ends(void **state)
+{
+    enum { N = 1200 };
+    struct os *os = os_memory_new();
+    struct seglog *l;
+    struct seglog_report rep;
+    struct seglog_cursor *c;
+    slice raw[N + 1];
+    bool more;
+    uint64_t seq, from = 1, groups = 0;
+    assert_int_equal(work_open(os, &l, &rep), E_OK);
+    assert_int_equal(work_append(l, N, 2), E_OK);
+    assert_int_equal(seglog_cursor_open(l, 1, &c), E_OK);
+    assert_false(seglog_cursor_holds(c));
+    for (uint64_t k = 1; k <= N; k++) {
+        assert_int_equal(seglog_cursor_next(c, &seq, &raw[k], &more), E_OK);
+        assert_int_equal(seq, k);
+        if (seglog_cursor_holds(c)) continue;
+        for (; from <= k; from++) assert_true(work_is(from, raw[from]));
+        groups++;
+    }
+    assert_true(from == N + 1 && groups < N / 10);
+    assert_int_equal(seglog_cursor_next(c, &seq, &raw[0], &more), E_END);
+    seglog_cursor_close(&c);
+    seglog_close(&l);
+    os_free(&os);
+}
+
 /* Damage stops it with the reason, and stops it again: nothing is skipped. */
 static void test_stops_at_damage(void **state)
 {
@@ -67,7 +96,7 @@ static void test_stops_at_damage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_start), cmocka_unit_test(test_stops_at_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_start), cmocka_unit_test(test_lends_until_the_buffer_ends), cmocka_unit_test(test_stops_at_damage)};
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,6 +48,7 @@ static void test_walk(void **state)
         assert_int_equal(segscan_next(&s, &r), E_OK);
         assert_true(r.seq == seq && r.offset == b.at[seq] && r.size == b.at[seq + 1] - b.at[seq] && work_is(seq, r.node));
         assert_int_equal(r.more, seq != work_commit_last(seq));
+        assert_int_equal(segscan_holds(&s), seq < 100); /* all of it is in one buffer, and nothing is behind it */
     }
     assert_int_equal(segscan_next(&s, &r), E_END);
     assert_int_equal(s.at, b.bytes.n);
