@@ -40,6 +40,8 @@ API void reply_int(struct call *c, int64_t v);
 API void reply_bulk(struct call *c, slice s);
 API void reply_str(struct call *c, const char *s);          /* bulk */
 API void reply_fmt(struct call *c, const char *fmt, ...) PRINTF_LIKE(2, 3); /* bulk */
+/* Bulk of the 64 digits of a hash that ks_put has just given, late or not (ks_write.late_hash). Not between reply_begin and reply_end_*. */
+API void reply_hash(struct call *c, const struct receipt *r);
 API void reply_null(struct call *c);                        /* RESP2 $-1, RESP3 _ */
 API void reply_null_array(struct call *c);                  /* RESP2 *-1, RESP3 _ */
 API void reply_array(struct call *c, size_t n);
@@ -90,6 +92,7 @@ enum command_flag {
     CMD_MANY = 1 << 24,      /* may write more than one node: runs exclusively, in a batch */
     CMD_WHOLE = 1 << 25,     /* looks at or changes the whole keyspace: runs exclusively, without a batch */
     CMD_UNGATED = 1 << 26,   /* its reply does not wait for the log (PING …) */
+    CMD_LATE_HASH = 1 << 27, /* hashes of documents that commands before it wrote may still be to come when it runs: it only looks at its key, and puts */
 };
 /* Key positions: begin_search index/keyword and find_keys range/keynum, as in COMMAND INFO of Redis 7. */
 struct key_spec {

@@ -3,7 +3,7 @@
 #include "modules/doc/tables.h"
 
 const struct command doc_documents[] = {
-    {"dput", cmd_dput, -3, CMD_WRITE | CMD_DENYOOM, DOC, KEYS_ONE("RW UPDATE"), "Writes a version of a document", "1.0.0",
+    {"dput", cmd_dput, -3, CMD_WRITE | CMD_DENYOOM | CMD_LATE_HASH, DOC, KEYS_ONE("RW UPDATE"), "Writes a version of a document", "1.0.0",
      "document", "O(N) with N the bytes of the document", "key json " WRITE_OPTIONS, NULL, NULL},
     {"ddel", cmd_ddel, -2, CMD_WRITE, DOC, KEYS_ONE("RM ACCESS DELETE"), "Ends a document with a tombstone; its history stays",
      "1.0.0", "document", "O(1)", "key [IFSEQ seq|IFHASH hash] [VALID from to] " META_OPTIONS, NULL, NULL},

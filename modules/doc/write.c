@@ -61,16 +61,29 @@ static void put_and_reply(struct call *c, slice key, slice json, struct doc_opti
     doc_reply_pair(c, o->receipt.seq, o->receipt.hash);
 }
 
-void cmd_dput(struct call *c)
+/* Without options nothing has to be known of what was there, and the hash may come late. */
+static void put_plain(struct call *c, slice key, slice json)
+{
+    struct receipt receipt;
+    const struct ks_write w = {.want_hash = true, .late_hash = true, .keep_type = true, .receipt = &receipt};
+    int r = ks_put(&c->ks, key, TYPE_DOCUMENT, json, &w);
+    if (r == E_CONFLICT) {
+        reply_wrongtype(c);
+    } else if (r != E_OK) {
+        reply_failure(c, r);
+    } else {
+        notify_dirty(c, 1);
+        reply_array(c, 2);
+        reply_int(c, (int64_t)receipt.seq);
+        reply_hash(c, &receipt);
+    }
+}
+
+static void put_with_options(struct call *c, slice key, slice json)
 {
     struct doc_options o;
-    struct json_fault fault;
     struct ks_value v;
-    slice key = c->argv[1], json;
-    if (json_check(c->argv[2], &json, &fault) != E_OK) {
-        doc_badjson(c, &fault);
-        return;
-    }
+    ks_hash_finish(&c->ks);
     if (!doc_options_parse(c, 3, DOC_OPT_CONDITIONS | DOC_OPT_IF | DOC_OPT_VALID | DOC_OPT_EXPIRY, &o)) return;
     if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
     int live = doc_live(c, key, o.if_changed, &v);
@@ -85,6 +98,18 @@ void cmd_dput(struct call *c)
         return;
     }
     put_and_reply(c, key, json, &o);
+}
+
+void cmd_dput(struct call *c)
+{
+    struct json_fault fault;
+    slice json;
+    if (json_check(c->argv[2], &json, &fault) != E_OK)
+        doc_badjson(c, &fault);
+    else if (c->argc == 3)
+        put_plain(c, c->argv[1], json);
+    else
+        put_with_options(c, c->argv[1], json);
 }
 
 void cmd_ddel(struct call *c)

@@ -53,6 +53,7 @@ struct hash_seed {
 API uint64_t key_hash(const struct hash_seed *seed, const void *p, size_t n);
 
 API void hex_encode(char *out, const uint8_t *p, size_t n); /* 2n digits and a NUL */
+API void hex_digits(char *out, const uint8_t *p, size_t n); /* 2n digits and nothing else */
 /* Decodes exactly n bytes from 2n hex digits of either case; false if not hex. */
 API bool hex_decode(uint8_t *out, const char *hex, size_t n);
 

@@ -14,6 +14,7 @@ void ks_begin(struct ks_ctx *c)
     ASSERT(c->batch == NULL && !u->open);
     ASSERT(!ks_many(ks) || c->entered == 1 + KS_EXCLUSIVE);
     ASSERT(u->n == 0 && u->keys.n == 0);
+    late_finish(ks);
     u->open = true;
     u->batch++;
     u->forgot = ks->forgot;

@@ -94,6 +94,8 @@ void ks_close(struct keyspace **pks)
     struct keyspace *ks = *pks;
     if (ks == NULL) return;
     ASSERT(!ks->undo.open);
+    late_finish(ks);
+    mem_free(ks->late);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++)
         if (ks->lines[i].tables != NULL) tables_free(ks, &ks->lines[i]);
     (void)sweep_graves(ks, UINT32_MAX);
@@ -136,6 +138,7 @@ uint64_t ks_count(struct ks_ctx *c, uint16_t db, uint64_t *expiring)
 
 static void drop_tables(struct keyspace *ks)
 {
+    late_finish(ks);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) {
         struct line *l = &ks->lines[i];
         if (l->tables == NULL) continue;

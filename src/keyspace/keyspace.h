@@ -44,6 +44,7 @@ struct ks_ctx {
     uint16_t loop;            /* whose gate and caches to use, < loops */
     uint64_t now_ms;          /* the command's time: fixed while it runs; from engine_now_ms */
     slice by;                 /* ACL user, empty = default */
+    bool late_hashes;         /* documents' hashes may come late: see ks_hash_finish */
     /* outputs, accumulated: the server resets them per command or per turn as it needs */
     uint64_t end;             /* end address of the newest node written through this context */
     uint64_t last_seq;        /* its seq */
@@ -122,6 +123,8 @@ struct ks_write {             /* zero = plain write, no expiry */
     enum ks_expiry expiry;
     uint64_t expire_ms;
     bool want_hash;           /* documents always get theirs */
+    bool late_hash;           /* … maybe late */
+    bool keep_type;           /* E_CONFLICT when the key holds a live value of another type */
     bool has_valid;
     int64_t valid_from, valid_to;
     const struct node_ref *causes;
@@ -131,6 +134,13 @@ struct ks_write {             /* zero = plain write, no expiry */
 };
 /* Sets the whole value. type STRING or DOCUMENT. Bytes are copied. Errors: E_STICKY, E_TOOBIG (nothing changed), E_IO/E_CORRUPT while looking up the head. */
 API int ks_put(struct ks_ctx *c, slice key, uint8_t type, slice blob, const struct ks_write *w) MUST_CHECK;
+/* Late hashes: with c->late_hashes a ks_put of a document whose w->late_hash is set may leave its hash for later, to be computed with others. The receipt's hash is
+ * undefined then, until ks_hash_into was asked. Whoever sets the two calls ks_hash_finish before any call but ks_put and ks_stat is made for the keyspace. */
+API void ks_hash_finish(struct ks_ctx *c);
+API bool ks_hash_waits(const struct ks_ctx *c); /* a hash is not computed yet */
+/* Right after ks_put gave `seq`: true: its hash is late, and its 64 digits will stand at out->p + at by the end of ks_hash_finish. out must have those bytes, keep
+ * them there, and live until then. False: the receipt has the hash. */
+API bool ks_hash_into(struct ks_ctx *c, uint64_t seq, struct buf *out, size_t at);
 /* Writes bytes at an offset into the live string (or a new one), padding with zeros: APPEND, SETRANGE. *len = new length. */
 API int ks_splice(struct ks_ctx *c, slice key, uint64_t offset, slice bytes, uint64_t *len) MUST_CHECK;
 API int ks_delete(struct ks_ctx *c, slice key, const struct ks_write *w) MUST_CHECK;  /* E_NOTFOUND when nothing is live; w may be NULL */

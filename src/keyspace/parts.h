@@ -75,6 +75,24 @@ struct ks_undo {
     struct token_book tokens;
 };
 
+/* See late.c. */
+#define LATE_MAX      4u
+#define LATE_NODE_MAX 2048u /* longer nodes are hashed at once: little is gained for them */
+struct late_node {
+    struct entry *e;
+    uint64_t seq;
+    size_t bytes;
+    struct buf *out; /* NULL: nobody waits for the digits */
+    size_t at;
+};
+struct late {
+    unsigned n;
+    uint64_t first; /* seq of of[0] */
+    struct node_copy copy;
+    struct late_node of[LATE_MAX];
+    uint8_t node[LATE_MAX][LATE_NODE_MAX];
+};
+
 struct keyspace {
     struct engine *engine;
     struct hash_seed seed;
@@ -96,6 +114,7 @@ struct keyspace {
     struct mutex *stripes; /* NULL with one loop */
     struct mutex *token_locks;
     struct ks_undo undo;
+    struct late *late; /* NULL until one is */
 };
 
 static inline bool ks_many(const struct keyspace *ks)
@@ -159,6 +178,12 @@ int write_node(struct ks_ctx *c, struct node *n, bool want_hash, struct receipt 
 int write_expire(struct ks_ctx *c, struct place *p) MUST_CHECK;
 /* Finds the live entry: E_NOTFOUND when there is none; one that is due is expired when that is possible. */
 int write_live(struct ks_ctx *c, slice key, struct place *p) MUST_CHECK;
+
+/* ---- late.c ---- */
+/* Where engine_append_copy puts the next late node; NULL: its hash may not be late. */
+struct node_copy *late_room(struct ks_ctx *c);
+void late_add(struct ks_ctx *c, struct entry *e, struct receipt *r); /* the node just copied is this entry's head; r gets its hash if that is known then */
+void late_finish(struct keyspace *ks);
 
 /* ---- past.c ---- */
 /* Payload of an effect on a string. False: not of that form. */

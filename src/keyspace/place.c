@@ -16,6 +16,7 @@ void place_find(struct ks_ctx *c, struct line *l, slice key, struct place *out)
     struct table *t = &l->tables[ks_many(ks) ? place_stripe(hash) : 0];
     uint64_t *slot = table_find(t, hash, key);
     struct entry *e = slot != NULL ? slot_entry(*slot) : NULL;
+    if (__builtin_expect(ks->late != NULL && e != NULL, 0) && ks->late->n > 0 && e->head >= ks->late->first) late_finish(ks);
     *out = (struct place){.line = l, .table = t, .hash = hash, .key = key, .slot = slot, .e = e};
     out->absent = e != NULL && !entry_live(e);
 }

@@ -88,6 +88,7 @@ static bool sweep(struct keyspace *ks, struct broom *b, unsigned buckets, uint64
 {
     unsigned passed = 0;
     bool more = true;
+    late_finish(ks);
     for (unsigned done = 0; more && done < buckets;) {
         struct table *tables = ks->lines[ks->sweep_line].tables;
         done += sweep_table(ks, b, buckets - done);
@@ -144,6 +145,7 @@ static bool dig(struct keyspace *ks, struct grave *g, unsigned *buckets)
 
 void sweep_bury(struct keyspace *ks, struct table *tables)
 {
+    late_finish(ks);
     struct grave *g = mem_zalloc(sizeof *g);
     uint64_t entries = 0;
     for (unsigned i = 0; i < ks->shards; i++) entries += tables[i].count;

@@ -30,6 +30,25 @@ int write_node(struct ks_ctx *c, struct node *n, bool want_hash, struct receipt 
     return E_OK;
 }
 
+/* The same for a document whose hash may come late. *late: it does. */
+static int write_late(struct ks_ctx *c, struct node *n, struct receipt *r, bool *late)
+{
+    struct node_copy *copy = c->late_hashes ? late_room(c) : NULL;
+    *late = false;
+    if (copy == NULL) return write_node(c, n, true, r);
+    ASSERT(c->now_ms != 0);
+    n->ts_ms = c->now_ms;
+    n->by = c->by;
+    int err = engine_append_copy(c->ks->engine, n, copy, r);
+    if (err != E_OK) return err;
+    *late = copy->bytes > 0;
+    if (*late) memset(r->hash, 0, HASH_BYTES);
+    c->end = r->end;
+    c->last_seq = r->seq;
+    c->nodes++;
+    return E_OK;
+}
+
 /* What every node of a key has. Field by field: clearing the whole struct first costs more than the rest of this file's share of a SET. */
 static void node_start(struct node *n, const struct place *p, uint8_t op, uint8_t type)
 {
@@ -112,7 +131,7 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     struct receipt r;
     struct node n;
     node_start(&n, p, NODE_PUT, type);
-    bool was = p->e != NULL && entry_live(p->e), had_expiry = was && (p->e->marks & ENTRY_EXPIRES) != 0;
+    bool was = p->e != NULL && entry_live(p->e), had_expiry = was && (p->e->marks & ENTRY_EXPIRES) != 0, late = false;
     n.payload = blob;
     n.expire_ms = expiry_after(c, p, w);
     n.flags = w != NULL ? w->flags & NODE_ENC_RAW : 0;
@@ -122,7 +141,10 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
         n.flags |= NODE_RETYPED;
     add_options(&n, w);
     int err = add_hashes(c, p, &n, prev_hash);
-    if (err == E_OK) err = write_node(c, &n, type == TYPE_DOCUMENT || (w != NULL && w->want_hash), &r);
+    if (err == E_OK && type == TYPE_DOCUMENT && w != NULL && w->late_hash)
+        err = write_late(c, &n, &r, &late);
+    else if (err == E_OK)
+        err = write_node(c, &n, type == TYPE_DOCUMENT || (w != NULL && w->want_hash), &r);
     if (err != E_OK) return err;
     count(c, p->line, !was, (n.expire_ms != 0) - had_expiry);
     unsigned marks = ENTRY_LOADED | ENTRY_USED;
@@ -140,6 +162,7 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     else
         place_fresh(c, e);
     place_set(c, p, e);
+    if (late) late_add(c, e, &r);
     if (w != NULL && w->receipt != NULL) *w->receipt = r;
     return E_OK;
 }
@@ -151,6 +174,10 @@ int ks_put(struct ks_ctx *c, slice key, uint8_t type, slice blob, const struct k
     ASSERT(c->db < c->ks->databases);
     if (key.n > NODE_KEY_MAX || blob.n > NODE_PAYLOAD_MAX) return E_TOOBIG;
     int err = place_head(c, ks_line(c->ks, c->ks->map[c->db]), key, &p);
+    if (err == E_OK && w != NULL && w->keep_type && p.e != NULL && entry_live(p.e)) {
+        if (place_due(c, p.e)) err = write_expire(c, &p); /* as a look at the key would */
+        else if (p.e->type != type) return E_CONFLICT;
+    }
     return err == E_OK ? put_at(c, &p, type, blob, w) : err;
 }
 

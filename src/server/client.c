@@ -237,10 +237,8 @@ static void prefetch(struct client *c, const struct request *batch, int n)
     ks_prefetch(&ks, keys, n_keys);
 }
 
-/* Runs a batch. False when it stopped early: then *go_on is the offset in the input from which to go on later. */
-static bool run_batch(struct client *c, const struct request *batch, int n, size_t *go_on)
+static bool run_requests(struct client *c, const struct request *batch, int n, size_t *go_on)
 {
-    c->loop->ticked = 0;
     for (int i = 0; i < n; i++) {
         const struct request *q = &batch[i];
         if (dispatch(c, q->e, c->parser.args + q->first, q->argc) == DISPATCH_HELD) {
@@ -256,6 +254,15 @@ static bool run_batch(struct client *c, const struct request *batch, int n, size
         }
     }
     return true;
+}
+
+/* Runs a batch. False when it stopped early: then *go_on is the offset in the input from which to go on later. */
+static bool run_batch(struct client *c, const struct request *batch, int n, size_t *go_on)
+{
+    c->loop->ticked = 0;
+    bool whole = run_requests(c, batch, n, go_on);
+    dispatch_finish_hashes(c->loop);
+    return whole;
 }
 
 static void protocol_error(struct client *c)

@@ -14,6 +14,8 @@
 
 #define KEYS_ON_STACK 64
 #define ARGS_SHOWN_BYTES 128
+/* Where the last reply may be taken back: a late hash would be written over what comes instead. */
+#define NO_LATE_HASHES (CLIENT_MULTI | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 
 /* ---- refusals ---- */
 
@@ -157,6 +159,14 @@ void dispatch_replied(struct client *c, const struct command_entry *e, size_t be
     l->unsafe_replies++;
 }
 
+void dispatch_compute_hashes(struct loop *l)
+{
+    struct ks_ctx ks = {.ks = l->server->ks, .loop = (uint16_t)l->id, .now_ms = l->now_ms};
+    ASSERT(l->late_hashes);
+    ks_hash_finish(&ks);
+    l->late_hashes = false;
+}
+
 void dispatch_fail_replies(struct client *c)
 {
     ASSERT(c->unsafe_count > 0);
@@ -273,6 +283,10 @@ static void run(struct client *c, const struct command_entry *e, const slice *ar
     struct call call;
     dispatch_prepare(c, &call, argv, argc);
     c->command = e;
+    if (e->flags & CMD_LATE_HASH)
+        call.ks.late_hashes = (c->flags & NO_LATE_HASHES) == 0;
+    else
+        dispatch_finish_hashes(c->loop);
     /* A reading costs as much as a look-up: one command's end is the next one's beginning. */
     uint64_t from = c->loop->ticked ? c->loop->ticked : cycles_now();
     if (e->flags & (CMD_WRITE | CMD_READONLY | CMD_WHOLE | CMD_MANY))
@@ -280,6 +294,7 @@ static void run(struct client *c, const struct command_entry *e, const slice *ar
     else
         e->row->fn(&call);
     count(c, e, from, errors);
+    if (call.ks.late_hashes) c->loop->late_hashes = ks_hash_waits(&call.ks);
     dispatch_wrote(c, &call.ks);
     if (__builtin_expect(c->later != NULL, 0)) {
         later_adopt(c, argv, argc);

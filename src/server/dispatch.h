@@ -4,6 +4,7 @@
 
 #include "server/client.h"
 #include "server/command_table.h"
+#include "server/loop.h"
 
 enum dispatch_result { DISPATCH_DONE, DISPATCH_HELD }; /* HELD: not run, CLIENT PAUSE is in force; run it again later */
 
@@ -20,6 +21,12 @@ void dispatch_wrote(struct client *c, const struct ks_ctx *ks);
 void dispatch_replied(struct client *c, const struct command_entry *e, size_t before);
 /* Every reply of the client that the failed log held back becomes an error. */
 void dispatch_fail_replies(struct client *c);
+/* Computes the hashes that replies of the batch being run still lack (ks_hash_finish): before a command that may look at them, and before the batch's replies may leave. */
+void dispatch_compute_hashes(struct loop *l);
+static inline void dispatch_finish_hashes(struct loop *l)
+{
+    if (__builtin_expect(l->late_hashes, 0)) dispatch_compute_hashes(l);
+}
 /* Prepares a call of this client: time, database, user. */
 void dispatch_prepare(struct client *c, struct call *call, const slice *argv, int argc);
 

@@ -53,6 +53,7 @@ struct loop {
     uint32_t unsafe_replies;            /* in this turn */
     uint64_t ticked;                    /* when the batch's last command ended, by cycles_now; 0 = outside of a batch */
     bool failure_seen;
+    bool late_hashes;                   /* replies of the batch being run lack digits: dispatch_finish_hashes */
     bool stopping;
 
     /* counters, written here only, summed by INFO */

@@ -80,6 +80,19 @@ void reply_fmt(struct call *c, const char *fmt, ...)
     mem_free(big);
 }
 
+void reply_hash(struct call *c, const struct receipt *r)
+{
+    static const char header[] = "$64\r\n";
+    enum { HEADER = sizeof header - 1, DIGITS = 2 * HASH_BYTES };
+    struct buf *out = out_of(c);
+    uint8_t *p = buf_reserve(out, HEADER + DIGITS + 2);
+    size_t at = out->n + HEADER;
+    memcpy(p, header, HEADER);
+    p[HEADER + DIGITS] = '\r', p[HEADER + DIGITS + 1] = '\n';
+    out->n += HEADER + DIGITS + 2;
+    if (!ks_hash_into(&c->ks, r->seq, out, at)) hex_digits((char *)out->p + at, r->hash, HASH_BYTES);
+}
+
 void reply_null(struct call *c) { buf_add_str(out_of(c), c->resp >= 3 ? "_\r\n" : "$-1\r\n"); }
 void reply_null_array(struct call *c) { buf_add_str(out_of(c), c->resp >= 3 ? "_\r\n" : "*-1\r\n"); }
 void reply_array(struct call *c, size_t n) { add_header(out_of(c), '*', (int64_t)n); }
