@@ -10,34 +10,38 @@ static void definition_key(struct buf *out, slice coll, slice path)
     buf_add_slice(out, doc_plain_path(path));
 }
 
-/* The standing definition: E_OK or E_NOTFOUND. */
-static int standing(struct call *c, slice key)
+/* The standing definition: E_OK with its kind, or E_NOTFOUND. */
+static int standing(struct call *c, slice key, uint8_t *kind)
 {
     struct version v;
+    struct buf mem = {0};
+    struct node n;
     int r = engine_catch_up(doc_engine(c), 0);
     if (r == E_OK) r = engine_find(doc_engine(c), SPACE_SORTED, ks_db(&c->ks, c->ks.db).lineage, key, UINT64_MAX, FIND_ALL, &v);
     if (r == E_PRUNED || (r == E_OK && v.op != NODE_PUT)) r = E_NOTFOUND;
+    if (r == E_OK) r = engine_read(doc_engine(c), v.seq, &mem, &n);
+    if (r == E_OK) *kind = n.payload.n ? n.payload.p[0] : SORTED_ORDERED;
+    buf_fini(&mem);
     return r;
 }
 
 void cmd_dindex_create(struct call *c)
 {
     struct buf key = {0};
-    uint8_t kind = 0;
+    uint8_t kind = SORTED_ORDERED, stands = SORTED_ORDERED;
     slice coll = c->argv[2], path = c->argv[3];
     if (!doc_check_paths(c, &path, 1)) return;
     if (c->argc > 5 || (c->argc == 5 && !arg_is(c, 4, "ORDERED") && !arg_is(c, 4, "TEXT"))) {
         reply_syntax(c);
         return;
     }
-    if (c->argc == 5 && arg_is(c, 4, "TEXT")) {
-        reply_error(c, "ERR TEXT indexes are not supported by this version");
-        return;
-    }
+    if (c->argc == 5 && arg_is(c, 4, "TEXT")) kind = SORTED_TEXT;
     definition_key(&key, coll, path);
     /* Within a transaction the log does not know yet what it dropped before; a definition that stands may be written again. */
-    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : ks_in_batch(&c->ks) ? E_NOTFOUND : standing(c, buf_slice(&key));
-    if (r == E_OK) { /* it is there already: what was asked for holds */
+    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : ks_in_batch(&c->ks) ? E_NOTFOUND : standing(c, buf_slice(&key), &stands);
+    if (r == E_OK && stands != kind) {
+        reply_error(c, "ERR there is an index of the other kind; DINDEX DROP it first");
+    } else if (r == E_OK) { /* it is there already: what was asked for holds */
         reply_ok(c);
     } else if (r == E_NOTFOUND && (r = ks_put_thing(&c->ks, SPACE_SORTED, buf_slice(&key), slice_of(&kind, 1), NULL)) == E_OK) {
         notify_dirty(c, 1);
@@ -65,8 +69,8 @@ void cmd_dindex_help(struct call *c)
 {
     static const char *const lines[] = {
         "DINDEX <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CREATE <coll> <path> [ORDERED]",
-        "    Defines a sorted index and builds it beside traffic.",
+        "CREATE <coll> <path> [ORDERED|TEXT]",
+        "    Defines a sorted index, of values or of words, and builds it beside traffic.",
         "DROP <coll> <path>",
         "    Removes it.",
         "LIST [<coll>]",
@@ -93,7 +97,7 @@ static int list_one(void *ctx, const struct sorted_info *i)
     reply_map(c, 7);
     reply_str(c, "coll"), reply_bulk(c, i->coll);
     reply_str(c, "path"), reply_bulk(c, i->path);
-    reply_str(c, "kind"), reply_str(c, i->kind ? "text" : "ordered");
+    reply_str(c, "kind"), reply_str(c, i->kind == SORTED_TEXT ? "text" : "ordered");
     reply_str(c, "state"), reply_str(c, i->ready ? "ready" : "building");
     reply_str(c, "built_pct"), reply_int(c, i->built_pct);
     reply_str(c, "entries"), reply_int(c, (int64_t)i->entries);
@@ -183,9 +187,9 @@ void cmd_dindex_wait(struct call *c)
 
 /* ---- DTOP ---- */
 struct top {
-    struct top_options o;
+    struct range_options o;
     struct doc_place at;
-    struct top_cursor *cur;
+    struct range_cursor *cur;
     struct rows rows;
     struct buf mem;
     uint64_t n;
@@ -208,7 +212,8 @@ static bool parse_top(struct call *c, struct top *t)
         if (i + 1 < c->argc && arg_is(c, i, "ASOF")) {
             at = c->argv[i + 1];
         } else if (i + 1 < c->argc && arg_is(c, i, "AFTER")) {
-            if (json_check(c->argv[i + 1], &t->o.after, &fault) != E_OK) {
+            struct sorted_bound *from = t->o.descending ? &t->o.high : &t->o.low;
+            if (json_check(c->argv[i + 1], &from->json, &fault) != E_OK) {
                 doc_badjson(c, &fault);
                 return false;
             }
@@ -279,7 +284,8 @@ static bool top_step(struct call *c, void *state)
     int r = E_OK;
     t->o.coll = c->argv[1]; /* the arguments move when the call waits */
     for (size_t i = 0; i < DOC_SLICE_ROWS && t->rows.n < t->n; i++) {
-        r = top_next(t->cur, &key, &seq);
+        r = range_next(t->cur, &key, &seq);
+        if (r == E_AGAIN) return false;
         if (r == E_OK) r = add_row(c, t, key);
         if (r != E_OK) break;
     }
@@ -294,7 +300,7 @@ static bool top_step(struct call *c, void *state)
 static void top_drop(void *state)
 {
     struct top *t = state;
-    top_close(&t->cur);
+    range_cursor_close(&t->cur);
     rows_fini(&t->rows);
     buf_fini(&t->mem);
     mem_free(t);
@@ -316,7 +322,7 @@ void cmd_dtop(struct call *c)
     }
     engine_db_at(doc_engine(c), c->ks.db, t->o.at, &db);
     t->o.lineage = db.lineage;
-    int r = engine_top(doc_engine(c), &t->o, &t->cur);
+    int r = engine_range(doc_engine(c), &t->o, &t->cur);
     if (r == E_NOTFOUND) {
         no_index(c, t, "no such index");
     } else if (r == E_AGAIN) {

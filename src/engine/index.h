@@ -103,6 +103,9 @@ slice index_key(const struct index_iter *it);   /* valid until the iterator move
 slice index_value(const struct index_iter *it);
 void index_iter_close(struct index_iter **it);
 
+/* About how many entries lie in [lower, upper), for planners: exact when they are few, else within a block of each run, replaced entries included. */
+int index_estimate(struct index *ix, slice lower, slice upper, uint64_t *entries) MUST_CHECK;
+
 struct index_stats {
     uint64_t entries, bytes, runs, levels, buffer_bytes, buffer_chunks, flushes, merges, merged_bytes, filter_bytes, memory_bytes;
 };

@@ -403,8 +403,7 @@ int run_cursor_prev(struct run_cursor *c)
     return c->block_no == 0 ? E_END : enter_last(c, c->block_no - 1, 0);
 }
 
-/* The first block whose last key is >= key. */
-static uint64_t find_block(const struct index_run *r, slice key)
+uint64_t index_run_block_of(const struct index_run *r, slice key)
 {
     uint64_t prefix = key_prefix(key), lo = 0, n = r->n_blocks;
     while (n > 0) {
@@ -438,7 +437,7 @@ static int find_group(struct run_cursor *c, slice key, uint32_t *out)
 int run_cursor_seek(struct run_cursor *c, slice key)
 {
     c->on = false;
-    uint64_t no = find_block(c->run, key);
+    uint64_t no = index_run_block_of(c->run, key);
     if (no == c->run->n_blocks) return E_END;
     uint32_t g = 0;
     int rc = load_block(c, no);

@@ -53,6 +53,8 @@ int index_run_open(struct os *os, const char *dir, const struct run_id *want, st
 void index_run_hold(struct index_run *r);
 void index_run_drop(struct index_run *r);
 size_t index_run_memory(const struct index_run *r);
+/* Number of the first block whose last key is >= key; n_blocks when there is none. */
+uint64_t index_run_block_of(const struct index_run *r, slice key);
 /* Could a tombstone hide `key`, as far as the run's bounds tell? */
 bool index_run_may_hide(const struct index_run *r, slice key);
 /* Reads everything and checks order, counts, bounds and filter. Notes the first damage and says where. */

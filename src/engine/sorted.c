@@ -1,13 +1,15 @@
 /* Definitions of sorted indexes: the list, its saved form, and what others may ask of it. See sorted.h.
  *
  * Saved form: varint newest number, varint n; then each: varint number, varint since, u16 lineage, u8 kind, u8 state (1 ready, 2 started), varint length + coll, varint length + path,
- * varint entries, bytes, built, varint length + position. */
+ * varint entries, bytes, built, varint length + position; for a text index also varint version of Unicode. State 4: stale, whatever that version is. */
 #include "engine/sorted.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "engine/books.h"
 
 #define STATE_READY   1
 #define STATE_STARTED 2
+#define STATE_STALE   4
 
 void sorted_init(struct sorted_set *s)
 {
@@ -32,7 +34,9 @@ void sorted_fini(struct sorted_set *s)
     list_free(&s->live);
     list_free(&s->dropped);
     sorted_pending_free(&s->pending);
-    buf_fini(&s->old_key), buf_fini(&s->new_key), buf_fini(&s->entry), buf_fini(&s->value), buf_fini(&s->doc);
+    mem_free(s->renewed);
+    sorted_terms_fini(&s->old_terms), sorted_terms_fini(&s->new_terms);
+    buf_fini(&s->entry), buf_fini(&s->value), buf_fini(&s->doc);
     mutex_fini(&s->mutex);
 }
 
@@ -57,6 +61,7 @@ static struct sorted *add(struct sorted_set *s, uint32_t id, uint64_t since, uin
     d->since = since;
     d->lineage = lineage;
     d->kind = kind;
+    d->unicode = kind == SORTED_TEXT ? words_unicode_version() : 0;
     d->names = mem_alloc(names[0].n + names[1].n + 1);
     if (names[0].n) memcpy(d->names, names[0].p, names[0].n);
     if (names[1].n) memcpy(d->names + names[0].n, names[1].p, names[1].n);
@@ -105,13 +110,12 @@ int sorted_define(struct fold *f, const struct node *n)
         return err_note(E_CORRUPT, "definition %llu does not parse", (unsigned long long)n->seq);
     slice names[2] = {slice_of(p, coll_bytes), slice_of(p + coll_bytes, (size_t)(end - p) - coll_bytes)};
     uint8_t kind = n->payload.n ? n->payload.p[0] : SORTED_ORDERED;
+    if (kind > SORTED_TEXT) return err_note(E_CORRUPT, "definition %llu is of kind %u", (unsigned long long)n->seq, kind);
     struct sorted *d = sorted_find(&f->sorted, n->lineage, names[0], names[1]);
     if (d && node_is_live(n) && d->kind == kind) return E_OK;
     if (d) drop(&f->sorted, d, n->seq);
     if (!node_is_live(n)) return E_OK;
-    d = add(&f->sorted, f->sorted.newest_id + 1, n->seq, n->lineage, kind, names);
-    /* A text index has no entries: words are looked for in the documents. */
-    if (kind != SORTED_ORDERED) atomic_store_explicit(&d->ready, true, memory_order_release);
+    (void)add(&f->sorted, f->sorted.newest_id + 1, n->seq, n->lineage, kind, names);
     return E_OK;
 }
 
@@ -122,7 +126,7 @@ bool sorted_covers(struct fold *f, uint16_t lineage, slice key)
     if (l->n == 0) return false;
     slice coll = collection_of(key);
     for (size_t i = 0; i < l->n; i++)
-        if (l->at[i]->kind == SORTED_ORDERED && is_over(l->at[i], lineage, coll)) return true;
+        if (is_over(l->at[i], lineage, coll)) return true;
     return false;
 }
 
@@ -135,6 +139,21 @@ void sorted_flush(struct fold *f, uint16_t lineage)
     }
 }
 
+void sorted_renew(struct sorted_set *s, struct sorted *d)
+{
+    ASSERT(s && d);
+    ASSERT(!atomic_load(&d->ready) && d->id <= s->opened_id);
+    mutex_lock(&s->mutex);
+    s->renewed = mem_realloc(s->renewed, (s->n_renewed + 1) * sizeof s->renewed[0]);
+    s->renewed[s->n_renewed++] = d->id;
+    d->id = ++s->newest_id;
+    mutex_unlock(&s->mutex);
+    d->stale = d->resumed = d->started = false;
+    d->unicode = d->kind == SORTED_TEXT ? words_unicode_version() : 0;
+    buf_clear(&d->position);
+    book_set(&d->entries, 0), book_set(&d->bytes, 0), book_set(&d->built, 0);
+}
+
 bool sorted_is_dead(struct fold *f, uint32_t id)
 {
     ASSERT(f);
@@ -145,6 +164,7 @@ bool sorted_is_dead(struct fold *f, uint32_t id)
     for (size_t i = 0; i < s->live.n && !live; i++) live = s->live.at[i]->id == id;
     for (size_t i = 0; i < s->dropped.n && !live && !known; i++)
         if ((known = s->dropped.at[i]->id == id)) dropped = book_get(&s->dropped.at[i]->dropped);
+    for (size_t i = 0; i < s->n_renewed && !live; i++) live = s->renewed[i] == id;
     mutex_unlock(&s->mutex);
     if (live) return false;
     if (known) return dropped <= index_flushed_covers(f->e->index); /* a crash cannot bring it back */
@@ -189,7 +209,8 @@ void sorted_save(struct fold *f, struct buf *out)
         q = put_varint(put_varint(q, d->id), d->since);
         put_u16(q, d->lineage);
         q[2] = d->kind;
-        q[3] = (uint8_t)((atomic_load(&d->ready) ? STATE_READY : 0) | (d->started ? STATE_STARTED : 0));
+        q[3] = (uint8_t)((atomic_load(&d->ready) ? STATE_READY : 0) | (d->started ? STATE_STARTED : 0) |
+                         (d->stale ? STATE_STALE : 0));
         q = put_varint(q + 4, book_get(&d->entries));
         q = put_varint(q, book_get(&d->bytes));
         q = put_varint(q, book_get(&d->built));
@@ -197,6 +218,9 @@ void sorted_save(struct fold *f, struct buf *out)
         save_slice(out, d->coll);
         save_slice(out, d->path);
         save_slice(out, buf_slice(&d->position));
+        if (d->kind != SORTED_TEXT) continue;
+        p = buf_reserve(out, VARINT_MAX);
+        out->n += (size_t)(put_varint(p, d->unicode) - p);
     }
 }
 
@@ -209,33 +233,44 @@ static const uint8_t *load_slice(const uint8_t *p, const uint8_t *end, slice *ou
     return p + n;
 }
 
+/* A definition as it was saved. NULL: it does not parse. */
+static const uint8_t *load_one(struct fold *f, const uint8_t *p, const uint8_t *end, uint64_t newest)
+{
+    uint64_t id, since, counts[3], unicode = 0;
+    slice names[2], position;
+    p = get_varint(p, end, &id);
+    if (p) p = get_varint(p, end, &since);
+    if (!p || id > newest || end - p < 4) return NULL;
+    const uint8_t *fixed = p;
+    p += 4;
+    for (int k = 0; k < 3 && p; k++) p = get_varint(p, end, &counts[k]);
+    p = load_slice(p, end, &names[0]);
+    p = load_slice(p, end, &names[1]);
+    p = load_slice(p, end, &position);
+    if (p && fixed[2] == SORTED_TEXT) p = get_varint(p, end, &unicode);
+    if (!p || get_u16(fixed) >= ENGINE_DATABASES_MAX || fixed[2] > SORTED_TEXT || unicode > UINT32_MAX) return NULL;
+    struct sorted *d = add(&f->sorted, (uint32_t)id, since, get_u16(fixed), fixed[2], names);
+    d->stale = (fixed[3] & STATE_STALE) || (fixed[2] == SORTED_TEXT && unicode != d->unicode);
+    d->unicode = (uint32_t)unicode;
+    if (d->stale) return p;
+    atomic_store(&d->ready, (fixed[3] & STATE_READY) != 0);
+    d->started = (fixed[3] & STATE_STARTED) != 0;
+    d->resumed = !atomic_load(&d->ready);
+    book_set(&d->entries, counts[0]);
+    book_set(&d->bytes, counts[1]);
+    book_set(&d->built, counts[2]);
+    buf_add_slice(&d->position, position);
+    return p;
+}
+
 int sorted_load(struct fold *f, const uint8_t **from, const uint8_t *end)
 {
     ASSERT(f && f->sorted.live.n == 0);
-    uint64_t n = 0, newest, id, since, counts[3];
+    uint64_t n = 0, newest;
     const uint8_t *p = get_varint(*from, end, &newest);
     if (p) p = get_varint(p, end, &n);
     if (p && newest > UINT32_MAX) return E_CORRUPT;
-    for (uint64_t i = 0; p && i < n; i++) {
-        slice names[2], position;
-        p = get_varint(p, end, &id);
-        if (p) p = get_varint(p, end, &since);
-        if (!p || id > newest || end - p < 4) return E_CORRUPT;
-        const uint8_t *fixed = p;
-        p += 4;
-        for (int k = 0; k < 3 && p; k++) p = get_varint(p, end, &counts[k]);
-        p = load_slice(p, end, &names[0]);
-        p = load_slice(p, end, &names[1]);
-        p = load_slice(p, end, &position);
-        if (!p || get_u16(fixed) >= ENGINE_DATABASES_MAX) return E_CORRUPT;
-        struct sorted *d = add(&f->sorted, (uint32_t)id, since, get_u16(fixed), fixed[2], names);
-        atomic_store(&d->ready, (fixed[3] & STATE_READY) != 0);
-        d->started = (fixed[3] & STATE_STARTED) != 0;
-        book_set(&d->entries, counts[0]);
-        book_set(&d->bytes, counts[1]);
-        book_set(&d->built, counts[2]);
-        buf_add_slice(&d->position, position);
-    }
+    for (uint64_t i = 0; p && i < n; i++) p = load_one(f, p, end, newest);
     if (!p) return E_CORRUPT;
     f->sorted.newest_id = f->sorted.opened_id = (uint32_t)newest;
     *from = p;

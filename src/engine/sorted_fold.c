@@ -168,7 +168,6 @@ static int close_entry(struct fold *f, struct sorted *d, slice sort_key, slice k
 /* Is this key's document kept by the fold, or left to the build? */
 static bool is_kept(struct sorted *d, slice key)
 {
-    if (d->kind != SORTED_ORDERED) return false;
     return atomic_load_explicit(&d->ready, memory_order_relaxed) || (d->started && slice_cmp(key, buf_slice(&d->position)) <= 0);
 }
 
@@ -190,23 +189,34 @@ struct change {
     bool counted;     /* the old entry is in `entries` */
 };
 
+static int term_goes(struct fold *f, struct sorted *d, const struct change *c, slice term)
+{
+    int rc = close_entry(f, d, term, c->n->key, c->old_end);
+    if (!rc && c->counted && book_get(&d->entries) > 0) book_add(&d->entries, (uint64_t)-1);
+    return rc;
+}
+
+static void term_comes(struct fold *f, struct sorted *d, const struct change *c, slice term)
+{
+    open_entry(f, d, term, c->n->key, c->n->seq);
+    pending_put(f, buf_slice(&f->sorted.entry), c->n->seq);
+    book_add(&d->entries, 1);
+}
+
 static int change_one(struct fold *f, struct sorted *d, const struct change *c)
 {
-    struct sorted_set *s = &f->sorted;
-    slice key = c->n->key;
-    if (c->was) sorted_key_of(d, c->old, &s->old_key);
-    if (c->is) sorted_key_of(d, c->new, &s->new_key);
-    if (c->was && c->is && c->old_end == c->n->seq && slice_eq(buf_slice(&s->old_key), buf_slice(&s->new_key))) return E_OK;
-    if (c->was) {
-        int rc = close_entry(f, d, buf_slice(&s->old_key), key, c->old_end);
-        if (rc) return rc;
-        if (c->counted && book_get(&d->entries) > 0) book_add(&d->entries, (uint64_t)-1);
+    struct sorted_terms *old = &f->sorted.old_terms, *new = &f->sorted.new_terms;
+    bool in_old, in_new, goes_on = c->was && c->is && c->old_end == c->n->seq;
+    int rc = E_OK;
+    sorted_terms_clear(old), sorted_terms_clear(new);
+    if (c->was) sorted_terms_of(d, c->old, old);
+    if (c->is) sorted_terms_of(d, c->new, new);
+    for (size_t a = 0, b = 0; !rc && sorted_terms_next(old, new, &a, &b, &in_old, &in_new); a += in_old, b += in_new) {
+        if (in_old && in_new && goes_on) continue;
+        if (in_old) rc = term_goes(f, d, c, sorted_terms_at(old, a));
+        if (!rc && in_new) term_comes(f, d, c, sorted_terms_at(new, b));
     }
-    if (!c->is) return E_OK;
-    open_entry(f, d, buf_slice(&s->new_key), key, c->n->seq);
-    pending_put(f, buf_slice(&s->entry), c->n->seq);
-    book_add(&d->entries, 1);
-    return E_OK;
+    return rc;
 }
 
 int sorted_fold(struct fold *f, const struct node *n, const struct node *prev)
@@ -238,41 +248,64 @@ struct build {
     struct fold *f;
     struct sorted *d;
     slice key;
-    bool open;
-    uint64_t from, last; /* of the open value; seq of the version before */
-    struct buf sort_key, fresh, mem;
+    bool open;                        /* a document stands, under the terms in `now` */
+    bool gap;                         /* part of the history is gone */
+    uint64_t last, ver;               /* of the version before */
+    struct sorted_terms now, fresh;
+    struct buf mem;
 };
 
-/* A value of the past: its live entry must not exist, whatever an earlier, unsaved stretch of the build put. */
-static void build_close(struct build *b, uint64_t to)
+/* A term of the past: its live entry must not exist, whatever an earlier, unsaved stretch of the build put. */
+static void build_close(struct build *b, size_t i, uint64_t to)
 {
     struct sorted_set *s = &b->f->sorted;
-    put_closed(b->f, b->d, buf_slice(&b->sort_key), b->key, b->from, to);
+    slice term = sorted_terms_at(&b->now, i);
+    put_closed(b->f, b->d, term, b->key, b->now.term[i].from, to);
     book_add(&b->d->bytes, s->entry.n + s->value.n);
-    range_sorted(&s->entry, b->d->id, buf_slice(&b->sort_key), b->key);
+    range_sorted(&s->entry, b->d->id, term, b->key);
     delete_entry(b->f);
+}
+
+static void build_close_all(struct build *b, uint64_t to)
+{
+    for (size_t i = 0; i < b->now.n; i++) build_close(b, i, to);
+    sorted_terms_clear(&b->now);
     b->open = false;
+}
+
+/* What went is closed, what stays keeps its beginning. */
+static void build_change(struct build *b, uint64_t seq)
+{
+    bool in_now, in_fresh;
+    for (size_t x = 0, y = 0; sorted_terms_next(&b->now, &b->fresh, &x, &y, &in_now, &in_fresh); x += in_now, y += in_fresh) {
+        if (in_now && !in_fresh) build_close(b, x, seq);
+        if (in_fresh) b->fresh.term[y].from = in_now ? b->now.term[x].from : seq;
+    }
+    struct sorted_terms t = b->now;
+    b->now = b->fresh;
+    b->fresh = t;
+    b->open = true;
 }
 
 static int build_version(struct build *b, const struct version *v)
 {
     uint64_t flush = b->open ? dbs_flushed_next(&b->f->dbs, b->d->lineage, b->last) : UINT64_MAX;
-    if (flush < v->seq) build_close(b, flush);
+    if (flush < v->seq) build_close_all(b, flush);
+    b->gap = b->gap || v->ver != b->ver + 1;
     b->last = v->seq;
+    b->ver = v->ver;
     bool doc = v->op <= NODE_META && v->type == TYPE_DOCUMENT;
-    if (!doc && b->open) build_close(b, v->seq);
+    if (!doc && b->open) build_close_all(b, v->seq);
     if (!doc || v->op == NODE_META) return E_OK;
     struct node n;
     int rc = b->f->read(b->f->e, v->seq, &b->mem, &n);
-    if (rc == E_PRUNED) return E_OK; /* no point can read it any more */
+    if (rc == E_PRUNED) {
+        b->gap = true;
+        return E_OK; /* no point can read it any more */
+    }
     if (rc) return rc;
-    sorted_key_of(b->d, n.payload, &b->fresh);
-    if (b->open && slice_eq(buf_slice(&b->fresh), buf_slice(&b->sort_key))) return E_OK;
-    if (b->open) build_close(b, v->seq);
-    buf_clear(&b->sort_key);
-    buf_add(&b->sort_key, b->fresh.p, b->fresh.n);
-    b->open = true;
-    b->from = v->seq;
+    sorted_terms_of(b->d, n.payload, &b->fresh);
+    build_change(b, v->seq);
     return E_OK;
 }
 
@@ -282,14 +315,16 @@ static int build_key(struct build *b)
     struct version_cursor *c = NULL;
     struct version v;
     b->open = false;
-    b->last = 0;
+    b->last = b->ver = 0;
+    sorted_terms_clear(&b->now);
     int rc = engine_versions(b->f->e, SPACE_KEY, b->d->lineage, b->key, 0, UINT64_MAX, true, &c);
     while (!rc && (rc = version_next(c, &v)) == E_OK) rc = build_version(b, &v);
     version_close(&c);
     if (rc != E_END) return rc;
-    if (b->open) {
-        open_entry(b->f, b->d, buf_slice(&b->sort_key), b->key, b->from);
-        if (b->last > book_get(&b->f->dbs.flushed[b->d->lineage])) book_add(&b->d->entries, 1);
+    bool counted = b->last > book_get(&b->f->dbs.flushed[b->d->lineage]);
+    for (size_t i = 0; i < b->now.n; i++) {
+        open_entry(b->f, b->d, sorted_terms_at(&b->now, i), b->key, b->now.term[i].from);
+        if (counted) book_add(&b->d->entries, 1);
     }
     return E_OK;
 }
@@ -333,6 +368,10 @@ static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
             b.key = buf_slice(&key);
             if (slice_eq(collection_of(b.key), d->coll)) rc = build_key(&b);
             if (rc) break;
+            if (b.gap && d->resumed) { /* an entry of before may belong to a version that is gone: nothing names it */
+                sorted_renew(&f->sorted, d);
+                break;
+            }
             buf_clear(&d->position);
             buf_add_slice(&d->position, b.key);
             d->started = true;
@@ -344,7 +383,8 @@ static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
     /* Ready only when a slice finds nothing more: the entries of the one before have been stepped, so every reader sees them. */
     if (rc == E_END && done == 0) atomic_store_explicit(&d->ready, true, memory_order_release);
     index_iter_close(&it);
-    buf_fini(&key), buf_fini(&b.sort_key), buf_fini(&b.fresh), buf_fini(&b.mem);
+    buf_fini(&key), buf_fini(&b.mem);
+    sorted_terms_fini(&b.now), sorted_terms_fini(&b.fresh);
     return rc == E_END ? E_OK : rc;
 }
 
@@ -355,6 +395,7 @@ int sorted_build(struct fold *f, unsigned budget)
     if (index_covers(f->e->index) != fold_seq(f) || index_flushed_covers(f->e->index) > fold_seq(f)) return E_AGAIN;
     for (size_t i = 0; i < f->sorted.live.n; i++) {
         struct sorted *d = f->sorted.live.at[i];
+        if (d->stale) sorted_renew(&f->sorted, d);
         if (!atomic_load_explicit(&d->ready, memory_order_relaxed)) return build_slice(f, d, budget);
     }
     return E_AGAIN;

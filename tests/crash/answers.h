@@ -235,17 +235,21 @@ static inline void ask_documents(struct answers *s, struct engine *e, uint16_t l
     rc = engine_collections(e, lineage, at, row_collection, s);
     told(s, rc);
     for (unsigned descending = 0; descending < 2; descending++) {
-        struct top_options o = {
+        struct range_options o = {
             .lineage = lineage, .coll = slice_str("user"), .path = slice_str("age"), .descending = descending, .at = at};
-        struct top_cursor *top = NULL;
+        struct range_cursor *range = NULL;
         uint64_t seq;
-        tell(s, "top", (uint64_t)lineage << 32 | descending, at);
-        rc = engine_top(e, &o, &top);
-        while (rc == E_OK && (rc = top_next(top, &key, &seq)) == E_OK) {
+        tell(s, "range", (uint64_t)lineage << 32 | descending, at);
+        rc = engine_range(e, &o, &range);
+        while (rc == E_OK && ((rc = range_next(range, &key, &seq)) == E_OK || rc == E_AGAIN)) {
+            if (rc == E_AGAIN) {
+                rc = E_OK;
+                continue;
+            }
             row_bytes(s, key);
             row_number(s, seq);
         }
-        top_close(&top);
+        range_cursor_close(&range);
         told(s, rc);
     }
 }

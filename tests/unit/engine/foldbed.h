@@ -184,18 +184,22 @@ static inline uint64_t bed_swap(struct bed *b, uint16_t x, uint16_t y)
     return bed_add(b, &n);
 }
 
-static inline uint64_t bed_define(struct bed *b, uint16_t lineage, const char *coll, const char *path, uint8_t op)
+static inline uint64_t bed_define_kind(struct bed *b, uint16_t lineage, const char *coll, const char *path, uint8_t op, uint8_t kind)
 {
     struct buf key = {0};
-    static const uint8_t ordered = 0;
     key.n = (size_t)(put_varint(buf_reserve(&key, VARINT_MAX), strlen(coll)) - key.p);
     buf_add_str(&key, coll);
     buf_add_str(&key, path);
     uint64_t seq = bed_write(
         b, (struct node){
-               .op = op, .space = SPACE_SORTED, .lineage = lineage, .key = buf_slice(&key), .payload = slice_of(&ordered, 1)});
+               .op = op, .space = SPACE_SORTED, .lineage = lineage, .key = buf_slice(&key), .payload = slice_of(&kind, 1)});
     buf_fini(&key);
     return seq;
+}
+
+static inline uint64_t bed_define(struct bed *b, uint16_t lineage, const char *coll, const char *path, uint8_t op)
+{
+    return bed_define_kind(b, lineage, coll, path, op, SORTED_ORDERED);
 }
 
 static inline uint64_t bed_link(struct bed *b, uint16_t lineage, const char *from, const char *rel, const char *to, uint8_t op)
@@ -209,15 +213,31 @@ static inline uint64_t bed_link(struct bed *b, uint16_t lineage, const char *fro
 
 /* ---- random histories ---- */
 
+#define BED_DOCUMENT_MAX (2 * RANGE_SORT_KEY_MAX + 200)
+
 static const char *const bed_keys[] = {"a:1", "a:2", "a:3", "a:10", "a!:1", "b:1", "b:2", "plain", "other", "", "a", "c:x:y"};
 #define BED_KEYS (sizeof bed_keys / sizeof bed_keys[0])
 static const char *const bed_rels[] = {"knows", "owns"};
 
+/* Words that share beginnings, fold alike, or are cut. */
+static inline void random_words(struct rng *r, char *out, size_t max)
+{
+    static const char *const word[] = {"cat",  "Cat", "CATS", "catalogue", "dog", "d\\u00f6g", "D\xc3\x96G", "ox", "oxen", "2", "2b",
+                                       "catx0123456789012345678901234567890123456789012345678901234567890123456789"};
+    size_t n = 0;
+    out[0] = 0;
+    for (uint64_t i = rng_below(r, 5); i > 0; i--)
+        n += (size_t)snprintf(out + n, max - n, "%s%s", n ? rng_below(r, 2) ? " " : "-" : "", word[rng_below(r, sizeof word / sizeof word[0])]);
+}
+
 static inline void random_document(struct rng *r, char *out, size_t max)
 {
+    static const char *const number[] = {"9007199254740992", "9007199254740993", "9007199254740992.0", "1e400", "-1e400", "123456789012345678901234567890",
+                                         "123456789012345678901234567891", "0.1", "1e-7", "-0"};
+    static const char *const other[] = {"[]", "[1]", "[1,2]", "{}", "{\"x\":1}", "{\"x\":[null]}", "\"\"", "false"};
     char text[RANGE_SORT_KEY_MAX + 100];
     size_t n = sizeof text - 20 - rng_below(r, 3) * 40;
-    switch (rng_below(r, 8)) {
+    switch (rng_below(r, 13)) {
     case 0: snprintf(out, max, "{\"other\":1}"); break;
     case 1: snprintf(out, max, "{\"plan\":\"%c\"}", (int)('a' + rng_below(r, 4))); break;
     case 2: snprintf(out, max, "{\"plan\":%s}", rng_below(r, 2) ? "true" : "null"); break;
@@ -228,13 +248,18 @@ static inline void random_document(struct rng *r, char *out, size_t max)
         snprintf(out, max, "{\"plan\":\"%s\"}", text);
         break;
     case 4: snprintf(out, max, "{\"plan\":%d.0}", (int)rng_below(r, 6)); break;
+    case 5: snprintf(out, max, "{\"plan\":%s}", number[rng_below(r, sizeof number / sizeof number[0])]); break;
+    case 6: snprintf(out, max, "{\"plan\":%s}", other[rng_below(r, sizeof other / sizeof other[0])]); break;
+    case 7:
+    case 8: random_words(r, text, sizeof text); snprintf(out, max, "{\"plan\":\"%s\"}", text); break;
+    case 9: random_words(r, text, sizeof text); snprintf(out, max, "{\"dog\":[\"%s\",{\"plan\":\"ox\"}],\"plan\":[\"%s\"]}", text, text); break;
     default: snprintf(out, max, "{\"plan\":%d}", (int)rng_below(r, 12) - 4);
     }
 }
 
 static inline void random_key_write(struct bed *b, struct rng *r)
 {
-    char json[RANGE_SORT_KEY_MAX + 200];
+    char json[BED_DOCUMENT_MAX];
     uint16_t lineage = (uint16_t)rng_below(r, BED_LINEAGES);
     slice key = slice_str(bed_keys[rng_below(r, BED_KEYS)]);
     struct node n = {.op = NODE_PUT, .lineage = lineage, .key = key};

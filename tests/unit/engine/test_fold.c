@@ -31,7 +31,7 @@ static void check_counts(struct bed *b)
     assert_int_equal(t.docs, all_docs);
     assert_int_equal(t.links, all_links);
     assert_int_equal(t.nodes, b->n);
-    assert_true(t.bytes_live <= t.bytes_log);
+    assert_true(t.bytes_dead <= t.bytes_log);
 }
 
 static void test_counts(void **state)
@@ -297,8 +297,8 @@ static void read_all(struct beside *x, struct rng *r)
     struct version v;
     struct doc_cursor *docs = NULL;
     struct key_cursor *keys = NULL;
-    struct top_cursor *top = NULL;
-    struct top_options o = {.coll = slice_str("a"), .path = slice_str("plan"), .descending = rng_below(r, 2), .at = UINT64_MAX};
+    struct range_cursor *range = NULL;
+    struct range_options o = {.coll = slice_str("a"), .path = slice_str("plan"), .descending = rng_below(r, 2), .at = UINT64_MAX};
     struct live_key k;
     slice key, last = {0};
     uint64_t seq, at = 1 + rng_below(r, fold_seq(e->fold) + 1), rows = 0;
@@ -312,10 +312,10 @@ static void read_all(struct beside *x, struct rng *r)
     while (key_cursor_next(keys, &k) == E_OK) rows++;
     key_cursor_close(&keys);
     assert_int_equal(engine_collections(e, 0, at, count_collection, NULL), E_OK);
-    rc = engine_top(e, &o, &top);
-    while (rc == E_OK && (rc = top_next(top, &key, &seq)) == E_OK) rows++; /* every entry must lead to a version */
+    rc = engine_range(e, &o, &range);
+    while (rc == E_OK && (rc = range_next(range, &key, &seq)) == E_OK) rows++; /* every entry must lead to a version */
     assert_true(rc == E_END || rc == E_AGAIN || rc == E_NOTFOUND);
-    top_close(&top);
+    range_cursor_close(&range);
     x->rows += rows;
     x->passes++;
 }

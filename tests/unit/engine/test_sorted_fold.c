@@ -88,8 +88,8 @@ static void test_unstepped(void **state)
 static void test_meta(void **state)
 {
     struct bed *b = bed_new();
-    struct top_cursor *c = NULL;
-    struct top_options o = {.coll = slice_str("a"), .path = slice_str("plan"), .at = UINT64_MAX};
+    struct range_cursor *c = NULL;
+    struct range_options o = {.coll = slice_str("a"), .path = slice_str("plan"), .at = UINT64_MAX};
     slice key;
     uint64_t seq;
     bed_define(b, 0, "a", "plan", NODE_PUT);
@@ -102,11 +102,11 @@ static void test_meta(void **state)
     bed_step(b);
     for (uint64_t at = 2; at <= b->n; at++) {
         o.at = at;
-        assert_int_equal(engine_top(&b->e, &o, &c), E_OK);
-        assert_int_equal(top_next(c, &key, &seq), E_OK);
+        assert_int_equal(engine_range(&b->e, &o, &c), E_OK);
+        assert_int_equal(range_next(c, &key, &seq), E_OK);
         assert_int_equal(seq, at);
-        assert_int_equal(top_next(c, &key, &seq), E_END);
-        top_close(&c);
+        assert_int_equal(range_next(c, &key, &seq), E_END);
+        range_cursor_close(&c);
     }
     bed_free(b);
 }
