@@ -14,7 +14,7 @@ static const char *nodes(struct fixture *f, const char *token, uint64_t window_m
 {
     static char text[64];
     struct buf refs = {0};
-    struct node_ref first, last;
+    struct node_ref first = {0}, last = {0};
     uint8_t hash[HASH_BYTES];
     int err = ks_token_nodes(&f->c, slice_str(token), window_ms, &refs);
     if (err == E_NOTFOUND) return "none";
