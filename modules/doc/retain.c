@@ -1,94 +1,171 @@
-/* DCOMPACT: history that its owner no longer wants is given back. */
+/* DRETAIN: rules that say how much of a key's history is kept. They hold in every database; DCOMPACT and automatic compaction carry them out. */
 #include "modules/doc/doc.h"
 
-static void reply_stats(struct call *c, const struct compact_stats *s, bool progress)
+#define PATTERN_MAX 1024
+
+static int count_rule(void *ctx, slice pattern, const struct retain_rule *r)
 {
-    reply_map(c, progress ? 10 : 7);
-    reply_str(c, "live"), reply_int(c, (int64_t)s->live);
-    reply_str(c, "dropped"), reply_int(c, (int64_t)s->dropped);
-    reply_str(c, "held"), reply_int(c, (int64_t)s->held);
-    reply_str(c, "bytes_before"), reply_int(c, (int64_t)s->bytes_before);
-    reply_str(c, "bytes_after"), reply_int(c, (int64_t)s->bytes_after);
-    reply_str(c, "horizon"), reply_int(c, (int64_t)s->horizon);
-    reply_str(c, "segments"), reply_int(c, (int64_t)s->segments);
-    if (!progress) return;
-    reply_str(c, "running"), reply_bool(c, s->running);
-    reply_str(c, "done"), reply_int(c, (int64_t)s->done);
-    reply_str(c, "total"), reply_int(c, (int64_t)s->total);
+    (void)pattern, (void)r;
+    ++*(uint64_t *)ctx;
+    return E_OK;
 }
 
-static bool parse_compact(struct call *c, struct compact_options *o, bool *async)
+static bool parse_rule(struct call *c, struct retain_rule *r)
 {
     int64_t n;
-    o->keys_default.versions = 1;
-    for (int i = 1; i < c->argc; i++) {
-        bool value = i + 1 < c->argc;
-        if (value && arg_is(c, i, "KEEP") && !o->before) {
-            if (!arg_range(c, ++i, 1, INT64_MAX, &n)) return false;
-            o->keep_versions = (uint64_t)n;
-        } else if (value && arg_is(c, i, "BEFORE") && !o->keep_versions) {
-            if (!doc_point_seq(c, c->argv[++i], &o->before)) return false;
-            if (o->before == 0) {
-                reply_error(c, "BADPOINT nothing lies before the first seq");
-                return false;
-            }
-        } else if (value && arg_is(c, i, "PREFIX")) {
-            o->prefix = c->argv[++i];
-        } else if (arg_is(c, i, "DRYRUN")) {
-            o->dry_run = true;
-        } else if (arg_is(c, i, "ASYNC")) {
-            *async = true;
-        } else {
+    *r = (struct retain_rule){0};
+    for (int i = 3; i < c->argc; i += 2) {
+        uint64_t *to = arg_is(c, i, "VERSIONS") ? &r->versions : arg_is(c, i, "AGE") ? &r->age_ms : NULL;
+        if (!to || *to || i + 1 == c->argc) {
             reply_syntax(c);
             return false;
         }
+        if (!arg_range(c, i + 1, 1, INT64_MAX, &n)) return false;
+        *to = (uint64_t)n;
     }
     return true;
 }
 
-static bool compact_step(struct call *c, void *state)
+static bool check_pattern(struct call *c, slice pattern)
 {
-    (void)state;
-    struct compact_stats s;
-    engine_compact_status(doc_engine(c), &s);
-    if (s.running) return false;
-    if (s.result == E_CANCELLED)
-        reply_error(c, "ERR the compaction was cancelled");
-    else if (s.result != E_OK)
-        reply_failure(c, s.result);
+    uint64_t n = 0;
+    bool standing = false;
+    if (pattern.n == 0 || pattern.n > PATTERN_MAX) {
+        reply_error(c, "ERR a pattern has 1 to %d bytes", PATTERN_MAX);
+        return false;
+    }
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = ks_has_thing(&c->ks, SPACE_RETAIN, pattern, &standing);
+    if (r == E_OK && !standing) r = engine_retain_list(doc_engine(c), count_rule, &n);
+    if (r == E_OK && n < ENGINE_RULES_MAX) return true;
+    if (r == E_OK)
+        reply_error(c, "ERR there are %u rules, which is the most there may be", ENGINE_RULES_MAX);
     else
-        reply_stats(c, &s, false);
-    return true;
-}
-
-static void start(struct call *c, const struct compact_options *o, bool async)
-{
-    int r = engine_compact_start(doc_engine(c), o);
-    if (r == E_BUSY)
-        reply_error(c, "ERR a compaction is running already; see DCOMPACT STATUS");
-    else if (r != E_OK)
         reply_failure(c, r);
-    else if (async)
-        reply_ok(c);
-    else
-        call_later(c, LATER_WAIT, compact_step, NULL, NULL);
+    return false;
 }
 
-void cmd_dcompact(struct call *c)
+void cmd_dretain_set(struct call *c)
 {
-    struct compact_options o = {0};
-    struct compact_stats s;
-    bool async = false;
-    if (c->argc == 2 && arg_is(c, 1, "STATUS")) {
-        engine_compact_status(doc_engine(c), &s);
-        reply_stats(c, &s, true);
-    } else if (c->argc == 2 && arg_is(c, 1, "CANCEL")) {
-        engine_compact_cancel(doc_engine(c));
-        reply_ok(c);
-    } else if (parse_compact(c, &o, &async)) {
-        if (c->in_multi && !async)
-            reply_error(c, "ERR inside a transaction DCOMPACT needs ASYNC");
-        else
-            start(c, &o, async);
+    struct retain_rule rule;
+    uint8_t payload[16];
+    if (!parse_rule(c, &rule) || !check_pattern(c, c->argv[2])) return;
+    put_u64(payload, rule.versions);
+    put_u64(payload + 8, rule.age_ms);
+    int r = ks_put_thing(&c->ks, SPACE_RETAIN, c->argv[2], slice_of(payload, sizeof payload), NULL);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
     }
+    notify_dirty(c, 1);
+    reply_ok(c);
+}
+
+void cmd_dretain_del(struct call *c)
+{
+    slice pattern = c->argv[2];
+    int r = pattern.n > PATTERN_MAX ? E_NOTFOUND : ks_delete_thing(&c->ks, SPACE_RETAIN, pattern, NULL);
+    if (r == E_OK) notify_dirty(c, 1);
+    if (r == E_OK || r == E_NOTFOUND)
+        reply_int(c, r == E_OK);
+    else
+        reply_failure(c, r);
+}
+
+static void pair_limit(struct call *c, const char *name, uint64_t v)
+{
+    reply_str(c, name);
+    if (v)
+        reply_int(c, (int64_t)v);
+    else
+        reply_null(c);
+}
+
+/* Pattern NULL: the default. A limit that is not set is nil. */
+static void reply_rule(struct call *c, const slice *pattern, const struct retain_rule *r)
+{
+    reply_map(c, 3);
+    reply_str(c, "pattern");
+    if (pattern)
+        reply_bulk(c, *pattern);
+    else
+        reply_null(c);
+    pair_limit(c, "versions", r->versions);
+    pair_limit(c, "age", r->age_ms);
+}
+
+/* Of a key that is gone, its newest version tells. */
+static int is_document(struct call *c, slice key, bool *yes)
+{
+    struct ks_value v;
+    struct version newest;
+    int r = ks_stat(&c->ks, key, true, &v);
+    *yes = r == E_OK && v.type == TYPE_DOCUMENT;
+    if (r != E_NOTFOUND) return r;
+    r = engine_find(doc_engine(c), SPACE_KEY, ks_db(&c->ks, c->ks.db).lineage, key, UINT64_MAX, FIND_ALL, &newest);
+    *yes = r == E_OK && newest.type == TYPE_DOCUMENT;
+    return r == E_NOTFOUND ? E_OK : r;
+}
+
+void cmd_dretain_get(struct call *c)
+{
+    struct retain_rule rule;
+    struct buf pattern = {0};
+    bool document = false;
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = is_document(c, c->argv[2], &document);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    bool found = engine_retain_of(doc_engine(c), c->argv[2], document, &rule, &pattern);
+    slice text = buf_slice(&pattern);
+    reply_rule(c, found ? &text : NULL, &rule);
+    buf_fini(&pattern);
+}
+
+struct listing {
+    struct call *c;
+    size_t n;
+};
+
+static int list_one(void *ctx, slice pattern, const struct retain_rule *r)
+{
+    struct listing *l = ctx;
+    reply_rule(l->c, &pattern, r);
+    l->n++;
+    return E_OK;
+}
+
+void cmd_dretain_list(struct call *c)
+{
+    struct listing l = {.c = c};
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return;
+    }
+    size_t token = reply_begin(c);
+    (void)!engine_retain_list(doc_engine(c), list_one, &l); /* list_one never stops it */
+    reply_end_array(c, token, l.n);
+}
+
+void cmd_dretain_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "DRETAIN <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "SET <pattern> [VERSIONS <n>] [AGE <ms>]",
+        "    Keys that match keep n versions, and none that was superseded longer ago. With neither they keep all.",
+        "GET <key>",
+        "    Shows the rule of a key: of the longest pattern that matches.",
+        "DEL <pattern>",
+        "    Removes a rule.",
+        "LIST",
+        "    Shows the rules, longest patterns first.",
+        "HELP",
+        "    Shows this text.",
+    };
+    size_t n = sizeof lines / sizeof *lines;
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) reply_status(c, lines[i]);
 }

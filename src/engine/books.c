@@ -1,12 +1,9 @@
 /* The books: opening, saving, totals, and what merging may forget.
  *
  * Saved form, version 2 (all varints unless said): u8 version, seq, newest ms, horizon of keys, nodes, bytes, plain sum, plain n;
- * horizons of documents, changes, document changes;
+ * horizons of documents, changes, document changes; dead bytes, waiting bytes; tags and rules (named.h);
  * number of lineages with counts, then each: u16 lineage, keys, docs, expiring, links; collections (collections.c); sorted indexes (sorted
- * definitions, fold_sorted.c). Flushes and swaps are not in it: they are read from the S range, up to seq.
- *
- * bytes_live is an estimate: ordinary keys are counted as keys times the mean size of the newest PLAIN_WINDOW nodes of such keys (no look-up tells what an
- * overwrite replaces); documents count with every version that is still in the log, because they keep all by default. */
+ * definitions, fold_sorted.c). Flushes and swaps are not in it: they are read from the S range, up to seq. */
 #include "engine/books.h"
 #include "base/mem.h"
 
@@ -64,6 +61,9 @@ void fold_save(struct fold *f, struct buf *out)
     buf_add_byte(out, SAVED_VERSION);
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) add_varint(out, book_get(head[i]));
     for (size_t i = HORIZON_DOCUMENTS; i < HORIZONS; i++) add_varint(out, book_get(&f->horizon[i]));
+    add_varint(out, book_get(&f->dead));
+    add_varint(out, book_get(&f->waiting));
+    named_save(&f->named, out);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) used += !book_is_empty(&f->lineage[i]);
     add_varint(out, used);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) {
@@ -97,6 +97,47 @@ static int load_lineages(struct fold *f, const uint8_t **p, const uint8_t *end)
     return E_OK;
 }
 
+/* What version 2 added. */
+static int load_second(struct fold *f, const uint8_t **from, const uint8_t *end)
+{
+    _Atomic uint64_t *field[] = {&f->horizon[HORIZON_DOCUMENTS], &f->horizon[HORIZON_CHANGES], &f->horizon[HORIZON_DOCUMENT_CHANGES],
+                                 &f->dead, &f->waiting};
+    const uint8_t *p = *from;
+    uint64_t v;
+    for (size_t i = 0; p && i < sizeof field / sizeof field[0]; i++)
+        if ((p = get_varint(p, end, &v))) book_set(field[i], v);
+    int rc = p ? named_load(&f->named, &p, end) : E_CORRUPT;
+    if (!rc) *from = p;
+    return rc;
+}
+
+/* Books of version 1 do not hold tags and rules: the newest node of each says what stands. */
+static int load_named(struct fold *f)
+{
+    static const uint8_t lower[] = {RANGE_VERSION, SPACE_TAG}, upper[] = {RANGE_VERSION, SPACE_RETAIN + 1};
+    struct index_snap *s = NULL;
+    struct index_iter *it = NULL;
+    struct buf last = {0};
+    int rc = index_snapshot(f->e->index, INDEX_ALL, &s);
+    if (!rc) rc = index_iter_open(s, slice_of(lower, 2), slice_of(upper, 2), &it);
+    for (int step = rc ? rc : index_seek(it, slice_of(lower, 2)); !rc; step = index_next(it)) {
+        slice k = step ? (slice){0} : index_key(it);
+        struct node n;
+        rc = step ? step : k.n < 8 ? E_CORRUPT : E_OK;
+        if (rc || slice_eq(slice_of(k.p, k.n - 8), buf_slice(&last))) continue;
+        buf_clear(&last);
+        buf_add(&last, k.p, k.n - 8);
+        slice raw = {0};
+        rc = seglog_read(f->e->log, ~get_be64(k.p + k.n - 8), &f->mem, &raw, NULL);
+        if (!rc) rc = node_decode(raw, &n);
+        if (!rc && n.seq <= book_get(&f->seq)) rc = named_fold(&f->named, &n);
+    }
+    index_iter_close(&it);
+    index_snap_close(&s);
+    buf_fini(&last);
+    return rc == E_END ? E_OK : rc;
+}
+
 static int load_saved(struct fold *f, slice saved)
 {
     _Atomic uint64_t *head[] = {&f->seq, &f->newest_ms, &f->horizon[HORIZON_KEYS], &f->nodes, &f->bytes, &f->plain_sum, &f->plain_n};
@@ -108,12 +149,13 @@ static int load_saved(struct fold *f, slice saved)
     for (size_t i = 0; p && i < sizeof head / sizeof head[0]; i++)
         if ((p = get_varint(p, end, &v))) book_set(head[i], v);
     f->horizons_known = version > 1;
-    for (size_t i = HORIZON_DOCUMENTS; p && version > 1 && i < HORIZONS; i++)
-        if ((p = get_varint(p, end, &v))) book_set(&f->horizon[i], v);
-    int rc = p ? load_lineages(f, &p, end) : E_CORRUPT;
+    int rc = p ? E_OK : E_CORRUPT;
+    if (!rc && version > 1) rc = load_second(f, &p, end);
+    if (!rc) rc = load_lineages(f, &p, end);
     if (!rc) rc = collections_load(&f->collections, &p, end);
     if (!rc) rc = sorted_load(f, &p, end);
     if (!rc && p != end) rc = E_CORRUPT;
+    if (!rc && version == 1 && f->e->log) rc = load_named(f);
     if (rc == E_CORRUPT) err_note(rc, "the saved books do not parse");
     return rc;
 }
@@ -151,6 +193,7 @@ int fold_open(struct engine *e, slice saved, struct fold **out)
     dbs_init(&f->dbs);
     collections_init(&f->collections);
     sorted_init(&f->sorted);
+    named_init(&f->named);
     int rc = load_saved(f, saved);
     if (!rc && book_get(&f->seq) > index_covers(e->index))
         rc = err_note(E_CORRUPT, "the books reach to %llu, the index to %llu only", (unsigned long long)book_get(&f->seq),
@@ -171,6 +214,7 @@ void fold_close(struct fold **out)
     dbs_fini(&f->dbs);
     collections_fini(&f->collections);
     sorted_fini(&f->sorted);
+    named_fini(&f->named);
     buf_fini(&f->key), buf_fini(&f->value), buf_fini(&f->mem);
     mem_free(f);
     *out = NULL;
@@ -212,9 +256,8 @@ void fold_get_totals(struct fold *f, struct fold_totals *out)
         t.docs += book_get(&f->lineage[i].docs);
         t.links += book_get(&f->lineage[i].links);
     }
-    uint64_t n = book_get(&f->plain_n), mean = n ? book_get(&f->plain_sum) / n : 0, plain = t.keys > t.docs ? t.keys - t.docs : 0;
-    t.bytes_live = plain * mean + collections_bytes(&f->collections);
-    if (t.bytes_live > t.bytes_log) t.bytes_live = t.bytes_log;
+    t.bytes_dead = fold_dead(f, NULL);
+    if (t.bytes_dead > t.bytes_log) t.bytes_dead = t.bytes_log;
     *out = t;
 }
 

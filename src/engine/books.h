@@ -8,6 +8,7 @@
 #include "engine/collections.h"
 #include "engine/dbs.h"
 #include "engine/fold.h"
+#include "engine/named.h"
 #include "engine/ranges.h"
 #include "engine/sorted.h"
 
@@ -16,6 +17,7 @@ struct lineage_book {
 };
 
 enum { HORIZON_KEYS, HORIZON_DOCUMENTS, HORIZON_CHANGES, HORIZON_DOCUMENT_CHANGES, HORIZONS };
+enum { POLICY_KEYS_VERSIONS, POLICY_KEYS_AGE, POLICY_DOCUMENTS_VERSIONS, POLICY_DOCUMENTS_AGE, POLICY_PERCENTAGE, POLICY_MIN_BYTES, POLICY_WORDS };
 
 struct fold {
     struct engine *e;
@@ -23,12 +25,17 @@ struct fold {
     struct dbs dbs;
     struct collections collections;
     struct sorted_set sorted;
+    struct named_set named;
     struct lineage_book lineage[ENGINE_DATABASES_MAX];
     _Atomic uint64_t seq;         /* newest folded */
     _Atomic uint64_t newest_ms;   /* largest time folded */
     _Atomic uint64_t horizon[HORIZONS]; /* struct engine_horizons, in its order */
     bool horizons_known;                /* false: saved before there were four of them, or not saved at all */
     _Atomic uint64_t nodes, bytes; /* folded and not forgotten */
+    _Atomic uint64_t policy[POLICY_WORDS]; /* struct engine_policy, in its order. Any thread */
+    atomic_bool policy_known;     /* it was set once */
+    _Atomic uint64_t dead;        /* estimate: bytes that the rules let go now; fold_dead.c */
+    _Atomic uint64_t waiting;     /* of those superseded, what rules let go only when it is older */
     _Atomic uint64_t expired_ms;  /* every expiry up to here was handed to a caller */
     /* Mean size of ordinary keys' nodes: sum over about the last PLAIN_WINDOW of them. */
     _Atomic uint64_t plain_sum, plain_n;

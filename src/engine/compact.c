@@ -13,6 +13,7 @@
  *
  * A manifest write that fails in 3 leaves unknown which of the two segments the file on disk names: both stay, and no compaction runs until the
  * next start has sorted it out (`blocked`). */
+#include "engine/books.h"
 #include "engine/compact_plan.h"
 #include "engine/own.h"
 
@@ -24,6 +25,7 @@
 #define THROTTLE_SLICE_BYTES (256u << 10)
 #define SLEEP_MAX_US         100000u
 #define LEAVES               2048 /* read at once */
+#define PLANS_MAX            16   /* made anew because of tags and rules that came between */
 
 struct compaction {
     struct engine *e;
@@ -32,6 +34,11 @@ struct compaction {
     uint64_t paced_bytes; /* since pace_us */
     uint64_t pace_us;
     uint64_t done;
+    /* of groups that are done: what a plan that is made anew no longer knows */
+    uint64_t earlier_dropped, earlier_bytes, earlier_nodes, earlier_segments;
+    size_t n_done; /* groups of the plan at hand */
+    uint64_t bytes_before;
+    bool automatic, anew;
     uint64_t leaf_first, n_leaves; /* entries of the tree at hand */
     uint8_t (*leaf)[HASH_BYTES];
 };
@@ -136,6 +143,14 @@ static int check_nodes(void *ctx, size_t n, const uint64_t *seq, const slice *ra
 
 /* ---- step 3 ---- */
 
+/* Have tags or rules come since the plan was made? It may want to drop what they hold. */
+static int check_plan(struct compaction *c)
+{
+    int rc = engine_catch_up(c->e, 0);
+    c->anew = rc == E_OK && named_turn(&c->e->fold->named) != c->plan.turn;
+    return rc;
+}
+
 static int install(struct engine *e, const struct seg_rewrite *rw)
 {
     struct engine_own *own = e->own;
@@ -162,11 +177,24 @@ static int rewrite_group(struct compaction *c, const struct compact_group *g)
                                           .check = check_nodes,
                                           .cancelled = cancelled,
                                           .ctx = c};
-    int rc = engine_catch_up(e, g->last_seq); /* the tail may hold what has no leaf yet */
-    if (rc == E_OK) rc = seglog_rewrite(e->log, &o, &rw);
-    if (rc == E_OK) rc = install(e, &rw);
+    int rc = check_plan(c); /* and the tail may hold what has no leaf yet */
+    if (rc < 0 || c->anew) return rc;
+    rc = seglog_rewrite(e->log, &o, &rw);
+    if (rc < 0) return rc;
+    rc = check_plan(c);
+    if (rc < 0 || c->anew) {
+        seglog_discard(e->log, &rw);
+        return rc;
+    }
+    rc = install(e, &rw);
     show_progress(c);
-    return rc;
+    if (rc < 0) return rc;
+    c->earlier_dropped += g->drops;
+    c->earlier_bytes += g->drop_bytes;
+    c->earlier_nodes += g->nodes;
+    c->earlier_segments += g->segments;
+    c->n_done++;
+    return E_OK;
 }
 
 /* ---- step 2 and 4 ---- */
@@ -231,23 +259,25 @@ static void fill_status(struct compaction *c, bool running, int result)
 {
     struct engine_own *own = c->e->own;
     const struct compact_plan *p = &c->plan;
-    uint64_t total = 0, segments = 0;
-    for (size_t i = 0; i < p->n_groups; i++) {
+    uint64_t total = c->earlier_nodes, segments = c->earlier_segments, dropped = c->earlier_dropped;
+    for (size_t i = c->n_done; i < p->n_groups; i++) {
         total += p->groups[i].nodes;
         segments += p->groups[i].segments;
+        dropped += p->groups[i].drops;
     }
     mutex_lock(&own->status_lock);
     own->status = (struct compact_stats){
         .live = p->live,
-        .dropped = p->dropped,
+        .dropped = dropped,
         .held = p->held,
-        .bytes_before = p->bytes_before,
+        .bytes_before = c->bytes_before ? c->bytes_before : p->bytes_before,
         .bytes_after = p->bytes_after,
         .horizon = p->horizons.keys,
         .segments = segments,
         .done = c->done,
         .total = total,
         .running = running,
+        .automatic = c->automatic,
         .result = result,
     };
     mutex_unlock(&own->status_lock);
@@ -279,26 +309,71 @@ static int carry_out(struct compaction *c)
     ASSERT(c->plan.n_groups > 0);
     int rc = promise(e, &c->plan.horizons);
     if (rc == E_OK) rc = end_tail(c);
-    for (size_t i = 0; rc == E_OK && i < c->plan.n_groups; i++) {
+    for (size_t i = 0; rc == E_OK && !c->anew && i < c->plan.n_groups; i++) {
         rc = cancelled(c) ? E_CANCELLED : rewrite_group(c, &c->plan.groups[i]);
         if (rc == E_OK && !e->own->opt.no_threads && worker_checkpoint_due(e)) rc = worker_checkpoint(e, false);
     }
-    return rc < 0 ? rc : forget(c);
+    return rc < 0 || c->anew ? rc : forget(c);
+}
+
+/* What the plan found out, and what has come of it, into the books' estimate. */
+static void settle(struct compaction *c, const struct compact_options *o, uint64_t counted, uint64_t left)
+{
+    struct engine *e = c->e;
+    bool rules = !o->keep_versions && !o->before && o->prefix.n == 0;
+    uint64_t waiting, dropped = c->earlier_bytes;
+    indexer_lock(e);
+    (void)fold_dead(e->fold, &waiting);
+    if (rules)
+        fold_settle_dead(e->fold, counted, left, c->plan.waiting_bytes);
+    else
+        fold_settle_dead(e->fold, counted, counted > dropped ? counted - dropped : 0, waiting);
+    indexer_unlock(e);
+}
+
+/* One plan and what comes of it. c->anew: tags or rules came between, the rest is to be planned again. */
+static int attempt(struct compaction *c, const struct compact_options *o)
+{
+    struct engine *e = c->e;
+    uint64_t counted = fold_dead(e->fold, NULL), base = o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e);
+    c->anew = false;
+    c->n_done = 0;
+    compact_plan_fini(&c->plan);
+    int rc = compact_plan_make(e, o, base, cancelled, c, &c->plan);
+    if (rc < 0) return rc;
+    if (c->bytes_before == 0) c->bytes_before = c->plan.bytes_before;
+    fill_status(c, true, E_OK);
+    if (o->dry_run) return E_OK;
+    uint64_t earlier = c->earlier_bytes, drop_bytes = c->plan.drop_bytes;
+    if (c->automatic && !compact_auto_worth(e, drop_bytes))
+        rc = E_AGAIN;
+    else if (c->plan.n_groups)
+        rc = carry_out(c);
+    uint64_t gone = c->earlier_bytes - earlier;
+    if (!c->anew) settle(c, o, counted, drop_bytes > gone ? drop_bytes - gone : 0);
+    return rc;
 }
 
 /* compact_lock held. */
-static int compact(struct engine *e, const struct compact_options *o)
+static int compact(struct engine *e, const struct compact_options *o, bool automatic)
 {
     struct engine_own *own = e->own;
-    struct compaction c = {.e = e, .pace_us = os_mono_us(e->os)};
+    struct compaction c = {.e = e, .pace_us = os_mono_us(e->os), .automatic = automatic};
+    uint64_t rules_turn = atomic_load(&e->fold->named.rules_turn);
     int rc = own->blocked ? E_UNSUPPORTED : E_OK;
     if (rc == E_OK) rc = engine_catch_up(e, 0);
     if (rc == E_OK && !o->dry_run && own->forget_due) rc = finish_forgetting(e);
     if (rc == E_OK && !o->dry_run) rc = worker_checkpoint(e, false);
-    if (rc == E_OK)
-        rc = compact_plan_make(e, o, o->dry_run ? engine_tree_size(e) : engine_flushed_seq(e), cancelled, &c, &c.plan);
-    fill_status(&c, true, E_OK);
-    if (rc == E_OK && !o->dry_run && c.plan.n_groups) rc = carry_out(&c);
+    for (unsigned i = 0; rc == E_OK; i++) {
+        rc = attempt(&c, o);
+        if (rc < 0 || !c.anew) break;
+        if (i == PLANS_MAX) rc = E_BUSY;
+    }
+    if (automatic) compact_auto_ended(e, rc, c.plan.waiting_ms, rules_turn);
+    mutex_lock(&own->status_lock);
+    if (rc == E_OK && !o->dry_run) own->runs++, own->automatic_runs += automatic;
+    own->ended_ms = os_wall_us(e->os) / 1000;
+    mutex_unlock(&own->status_lock);
     fill_status(&c, false, rc);
     mem_free(c.leaf);
     compact_plan_fini(&c.plan);
@@ -326,7 +401,7 @@ int engine_compact(struct engine *e, const struct compact_options *o, struct com
     int rc = claim(own);
     if (rc < 0) return rc;
     mutex_lock(&own->compact_lock);
-    rc = compact(e, o);
+    rc = compact(e, o, false);
     if (out) engine_compact_status(e, out);
     mutex_unlock(&own->compact_lock);
     return rc;
@@ -367,6 +442,39 @@ static bool take_request(struct engine_own *own, struct compact_options *o, stru
     return got;
 }
 
+static int run_logged(struct engine *e, const struct compact_options *o, bool automatic)
+{
+    struct compact_stats s;
+    if (!o->dry_run) log_line(LOG_NOTICE, automatic ? "Automatic compaction started" : "Compaction started");
+    int rc = compact(e, o, automatic);
+    engine_compact_status(e, &s);
+    if (rc == E_OK && !o->dry_run)
+        log_line(LOG_NOTICE, "Compaction ended: %llu versions dropped, %llu kept, the log went from %llu to %llu bytes",
+                 (unsigned long long)s.dropped, (unsigned long long)s.live, (unsigned long long)s.bytes_before,
+                 (unsigned long long)s.bytes_after);
+    else if (rc == E_AGAIN)
+        log_line(LOG_NOTICE, "Compaction ended: too little may go");
+    else if (rc < 0)
+        log_line(LOG_WARNING, "Compaction ended early: %s", err_text(rc));
+    return rc;
+}
+
+/* What was not worth it leaves the status of the last one that was. */
+static int run_automatic(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    struct compact_stats before;
+    mutex_lock(&own->status_lock);
+    before = own->status;
+    mutex_unlock(&own->status_lock);
+    if (claim(own) < 0) return E_AGAIN;
+    int rc = run_logged(e, &(struct compact_options){0}, true);
+    mutex_lock(&own->status_lock);
+    if (rc == E_AGAIN && !own->status.running) own->status = before;
+    mutex_unlock(&own->status_lock);
+    return rc == E_AGAIN ? E_AGAIN : E_OK;
+}
+
 int compact_turn(struct engine *e)
 {
     struct engine_own *own = e->own;
@@ -379,12 +487,13 @@ int compact_turn(struct engine *e)
     bool unfinished = own->forget_due && !own->blocked;
     indexer_unlock(e);
     if (take_request(own, &o, &prefix)) {
-        int result = compact(e, &o);
-        if (result < 0) log_line(LOG_WARNING, "Compaction ended early: %s", err_text(result));
+        run_logged(e, &o, false);
         rc = E_OK;
     } else if (unfinished) {
         rc = finish_forgetting(e);
         if (rc == E_CANCELLED) rc = E_AGAIN;
+    } else if (!own->blocked && compact_auto_due(e)) {
+        rc = run_automatic(e);
     }
     mutex_unlock(&own->compact_lock);
     buf_fini(&prefix);
@@ -396,6 +505,10 @@ void engine_compact_status(struct engine *e, struct compact_stats *out)
     ASSERT(e && e->own && out);
     mutex_lock(&e->own->status_lock);
     *out = e->own->status;
+    out->ended_ms = e->own->ended_ms;
+    out->runs = e->own->runs;
+    out->automatic_runs = e->own->automatic_runs;
+    if (out->ended_ms == 0) out->result = E_NOTFOUND;
     mutex_unlock(&e->own->status_lock);
 }
 

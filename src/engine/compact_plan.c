@@ -5,28 +5,19 @@
 #include "engine/compact_plan.h"
 
 #include "base/codec.h"
-#include "base/glob.h"
 #include "base/mem.h"
+#include "engine/books.h"
 #include "engine/own.h"
-#include "engine/ranges.h"
-
-#include <stdlib.h>
 
 #define SEGMENT_HEADER_BYTES 64
 #define CANCEL_EVERY         4096
-#define RULES_MAX            (1u << 16)
-#define TAGS_MAX             (1u << 20)
-
-struct plan_rule {
-    struct buf pattern;
-    struct retain_rule keep;
-};
 
 struct plan_version {
     uint64_t seq;
     uint32_t bytes;
     uint8_t op, type;
-    bool token; /* carries an idempotency token */
+    bool token;   /* carries an idempotency token */
+    bool partial; /* holds in an interval of valid time only: older versions show beside it */
     bool gone;
 };
 
@@ -34,7 +25,7 @@ struct plan_version {
 struct reach {
     uint64_t versions; /* go when so many newer ones exist; UINT64_MAX = never for that */
     uint64_t before;   /* go when superseded at or before; 0 = never for that */
-    bool both;         /* KEEP together with BEFORE: both must hold */
+    uint64_t age_ms;   /* what `before` comes from, when it comes from a rule; else 0 */
 };
 
 struct plan_work {
@@ -44,8 +35,8 @@ struct plan_work {
     bool (*cancelled)(void *ctx);
     void *cancel_ctx;
     uint64_t now_ms, steps;
-    struct plan_rule *rules;
-    size_t n_rules;
+    struct retain_rule age_of; /* the age looked up last, and where it reaches */
+    uint64_t age_seq;
     uint64_t tokens_from; /* nodes with a token above this seq stay */
     uint64_t *tags;       /* ascending */
     size_t n_tags;
@@ -61,71 +52,7 @@ struct plan_work {
     size_t n, cap;
 };
 
-/* ---- tags and rules ---- */
-
-static int add_tag(struct plan_work *w, slice payload)
-{
-    if (payload.n != 8) return err_note(E_CORRUPT, "a tag holds %zu bytes", payload.n);
-    if (w->n_tags >= TAGS_MAX) return E_TOOBIG;
-    if ((w->n_tags & (w->n_tags - 1)) == 0) w->tags = mem_realloc(w->tags, (w->n_tags ? w->n_tags * 2 : 1) * sizeof(*w->tags));
-    w->tags[w->n_tags++] = get_u64(payload.p);
-    return E_OK;
-}
-
-static int add_rule(struct plan_work *w, slice pattern, slice payload)
-{
-    if (payload.n != 16) return err_note(E_CORRUPT, "a retention rule holds %zu bytes", payload.n);
-    if (w->n_rules >= RULES_MAX) return E_TOOBIG;
-    if ((w->n_rules & (w->n_rules - 1)) == 0)
-        w->rules = mem_realloc(w->rules, (w->n_rules ? w->n_rules * 2 : 1) * sizeof(*w->rules));
-    struct plan_rule *r = &w->rules[w->n_rules++];
-    *r = (struct plan_rule){.keep = {.versions = get_u64(payload.p), .age_ms = get_u64(payload.p + 8)}};
-    buf_add_slice(&r->pattern, pattern);
-    return E_OK;
-}
-
-static int add_thing(struct plan_work *w, uint8_t space, slice key, uint64_t seq)
-{
-    struct buf mem = {0};
-    struct node n;
-    int rc = engine_read(w->e, seq, &mem, &n);
-    if (rc == E_OK && node_is_live(&n)) rc = space == SPACE_TAG ? add_tag(w, n.payload) : add_rule(w, key, n.payload);
-    buf_fini(&mem);
-    return rc;
-}
-
-static int order_u64(const void *a, const void *b)
-{
-    const uint64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-/* The newest version of everything in one of the store's own spaces. */
-static int load_things(struct plan_work *w, struct index_snap *s, uint8_t space)
-{
-    const uint8_t lower[] = {RANGE_VERSION, space}, upper[] = {RANGE_VERSION, (uint8_t)(space + 1)};
-    struct index_iter *it = NULL;
-    struct buf last = {0};
-    int rc = index_iter_open(s, slice_of(lower, 2), slice_of(upper, 2), &it);
-    if (rc == E_OK) rc = index_seek(it, slice_of(lower, 2));
-    while (rc == E_OK) {
-        uint8_t sp;
-        uint16_t lineage;
-        slice key, entry = index_key(it);
-        uint64_t seq;
-        rc = range_version_parse(entry, &sp, &lineage, &key, &seq);
-        slice head = slice_of(entry.p, entry.n - 8);
-        if (rc == E_OK && !slice_eq(head, buf_slice(&last))) {
-            buf_clear(&last);
-            buf_add_slice(&last, head);
-            rc = add_thing(w, space, key, seq);
-        }
-        if (rc == E_OK) rc = index_next(it);
-    }
-    if (it) index_iter_close(&it);
-    buf_fini(&last);
-    return rc == E_END ? E_OK : rc;
-}
+/* ---- tags ---- */
 
 static bool pinned(const struct plan_work *w, uint64_t seq, uint64_t newer)
 {
@@ -181,26 +108,23 @@ static int reach_of_key(struct plan_work *w, slice name, struct reach *r)
     if (o->keep_versions || o->before) {
         if (o->keep_versions) r->versions = o->keep_versions;
         r->before = o->before;
-        r->both = o->keep_versions && o->before;
         return E_OK;
     }
     bool document = w->space == SPACE_LINK || key_type(w) == TYPE_DOCUMENT;
-    struct retain_rule keep = document ? o->documents_default : o->keys_default;
-    size_t longest = 0;
-    for (size_t i = 0; i < w->n_rules; i++) {
-        const struct plan_rule *rule = &w->rules[i];
-        if (rule->pattern.n + 1 <= longest || !glob_match(buf_slice(&rule->pattern), name, false)) continue;
-        longest = rule->pattern.n + 1;
-        keep = rule->keep;
-    }
+    struct retain_rule keep;
+    (void)engine_retain_of(w->e, name, document, &keep, NULL);
     if (keep.versions) r->versions = keep.versions;
-    return seq_before_age(w, keep.age_ms, &r->before);
+    if (keep.age_ms == 0) return E_OK;
+    r->age_ms = keep.age_ms;
+    int rc = keep.age_ms == w->age_of.age_ms ? E_OK : seq_before_age(w, keep.age_ms, &w->age_seq);
+    w->age_of.age_ms = rc == E_OK ? keep.age_ms : 0;
+    if (rc == E_OK) r->before = w->age_seq;
+    return rc;
 }
 
 static bool reached(const struct reach *r, uint64_t newer_versions, uint64_t superseded_at)
 {
-    bool by_count = newer_versions >= r->versions, by_point = superseded_at <= r->before;
-    return r->both ? by_count && by_point : by_count || by_point;
+    return newer_versions >= r->versions || superseded_at <= r->before;
 }
 
 static size_t segment_of(const struct plan_work *w, uint64_t seq)
@@ -235,6 +159,7 @@ static void drop(struct plan_work *w, const struct plan_version *v)
     if (document && v->seq > h->document_changes) h->document_changes = v->seq;
     w->seg_drops[s]++;
     w->seg_drop_bytes[s] += v->bytes;
+    w->p->drop_bytes += v->bytes;
 }
 
 /* Was the key ever a document? Its transitions tell as long as anything of it is left. */
@@ -265,11 +190,20 @@ static int raise_horizon(struct plan_work *w, uint64_t seq)
     return rc;
 }
 
+/* It is superseded, and a rule will let it go one day. */
+static void await(struct plan_work *w, const struct reach *r, const struct plan_version *v)
+{
+    struct compact_plan *p = w->p;
+    if (r->age_ms == 0) return;
+    p->waiting_bytes += v->bytes;
+    if (p->waiting_ms == 0 || r->age_ms < p->waiting_ms) p->waiting_ms = r->age_ms;
+}
+
 /* Marks what goes; sets gone. Returns how many versions stay. */
 static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_t *newest_superseded)
 {
     uint64_t newer = UINT64_MAX, flush = w->lineage < ENGINE_DATABASES_MAX ? w->flushed[w->lineage] : 0, rank = 0;
-    bool chain = false, chain_held = false, flush_counted = false;
+    bool chain = false, chain_held = false, shows = false, flush_counted = false;
     size_t stay = 0;
     for (size_t i = 0; i < w->n; i++) {
         struct plan_version *v = &w->v[i];
@@ -278,8 +212,10 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
         if (flush > v->seq && flush < superseded) superseded = flush;
         if (i == 0) *newest_superseded = superseded;
         bool may = !v->gone && superseded <= w->p->base && reached(r, rank, superseded);
-        bool tagged = pinned(w, v->seq, newer) || (v->token && v->seq > w->tokens_from);
+        shows = (shows && newer > flush) || pinned(w, v->seq, newer); /* at a tag's point, at some instant of valid time */
+        bool tagged = shows || (v->token && v->seq > w->tokens_from);
         bool keep = !v->gone && (!may || tagged || chain);
+        if (keep && !may && superseded != UINT64_MAX) await(w, r, v);
         if (keep && may) w->p->held += tagged || chain_held;
         if (may && !keep) {
             drop(w, v);
@@ -288,6 +224,7 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
         stay += keep;
         if (keep) chain_held = may ? tagged || chain_held : false;
         chain = keep && !is_base(v->op);
+        shows = shows && keep && (v->partial || chain);
         newer = v->seq;
         rank++;
     }
@@ -300,8 +237,10 @@ static int judge_tombstone(struct plan_work *w, const struct reach *r)
     struct plan_version *head = &w->v[0];
     if (head->type == TYPE_DOCUMENT || w->space == SPACE_LINK || (head->token && head->seq > w->tokens_from)) return E_OK;
     if (head->gone || !is_tombstone(head->op) || head->seq > w->p->base || pinned(w, head->seq, UINT64_MAX)) return E_OK;
-    bool by_count = r->versions == 1, by_point = head->seq <= r->before;
-    if (r->both ? !(by_count && by_point) : !(by_count || by_point)) return E_OK;
+    if (r->versions != 1 && head->seq > r->before) {
+        await(w, r, head);
+        return E_OK;
+    }
     drop(w, head);
     head->gone = true;
     return raise_horizon(w, head->seq);
@@ -368,7 +307,7 @@ static int visit(void *ctx, uint8_t space, uint16_t lineage, slice key, const st
         w->v = mem_realloc(w->v, w->cap * sizeof(*w->v));
     }
     struct plan_version *pv = &w->v[w->n++];
-    *pv = (struct plan_version){.seq = v->seq, .bytes = v->bytes, .op = v->op, .type = v->type, .token = (v->flags & NODE_IDEM) != 0};
+    *pv = (struct plan_version){.seq = v->seq, .bytes = v->bytes, .op = v->op, .type = v->type, .token = (v->flags & NODE_IDEM) != 0, .partial = (v->flags & NODE_VALID) != 0};
     return is_gone(w, v->seq, &pv->gone);
 }
 
@@ -444,6 +383,8 @@ static struct plan_work *work_new(struct engine *e, const struct compact_options
     p->drop = mem_zalloc(bytes);
     p->forget = mem_zalloc(bytes);
     p->work = w;
+    p->turn = named_turn(&e->fold->named); /* before the points: a tag that comes between is seen by whoever compares */
+    w->tags = named_points(&e->fold->named, &w->n_tags);
     for (unsigned db = 0; db < ENGINE_DATABASES_MAX; db++) {
         struct db_view view;
         engine_db_at(e, (uint16_t)db, p->base, &view);
@@ -458,9 +399,6 @@ static int walk(struct plan_work *w)
     struct index_snap *s = NULL;
     int rc = index_snapshot(w->e->index, INDEX_ALL, &s);
     if (rc == E_OK) rc = seq_before_age(w, ENGINE_TOKEN_WINDOW_MS, &w->tokens_from);
-    if (rc == E_OK && w->o) rc = load_things(w, s, SPACE_TAG);
-    if (rc == E_OK && w->o) rc = load_things(w, s, SPACE_RETAIN);
-    if (w->n_tags) qsort(w->tags, w->n_tags, sizeof(*w->tags), order_u64);
     if (rc == E_OK) rc = fold_walk_versions(w->e->fold, s, visit, w);
     if (rc == E_OK) rc = judge_key(w);
     if (s) index_snap_close(&s);
@@ -471,6 +409,7 @@ int compact_plan_make(struct engine *e, const struct compact_options *o, uint64_
                       struct compact_plan *out)
 {
     ASSERT(e && o && out);
+    ASSERT(o->keep_versions == 0 || o->before == 0);
     ASSERT(base <= engine_tree_size(e));
     *out = (struct compact_plan){.base = base};
     engine_get_horizons(e, &out->horizons);
@@ -508,8 +447,6 @@ void compact_plan_fini(struct compact_plan *p)
     ASSERT(p);
     struct plan_work *w = p->work;
     if (w) {
-        for (size_t i = 0; i < w->n_rules; i++) buf_fini(&w->rules[i].pattern);
-        mem_free(w->rules);
         mem_free(w->tags);
         mem_free(w->segments);
         mem_free(w->seg_drops);

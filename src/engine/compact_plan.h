@@ -5,7 +5,8 @@
  *   BEFORE p     it was superseded at or before p
  *   rules        the longest matching pattern of DRETAIN, else the default of its kind: `versions` as KEEP, `age_ms` as BEFORE (now - age)
  * A flush of its database counts as a newer version. It stays all the same when
- *   - it is the newest version at or before a tag (held), or
+ *   - it is the newest version at or before a tag, or one that shows there at some instant of valid time (held), or
+ *   - it carries an idempotency token that still counts (held), or
  *   - a version that stays needs it: everything down to the newest base at or below.
  * A tombstone that is a key's newest version goes when nothing else of the key is left and the rule reaches it; then the whole store's
  * horizon of keys rises to it, because nothing remembers the key; that of documents too when the key ever was one. A document's own tombstone stays.
@@ -30,6 +31,9 @@ struct compact_plan {
     struct engine_horizons horizons; /* the store's, after this plan */
     uint64_t live, dropped, held;
     uint64_t bytes_before, bytes_after;
+    uint64_t drop_bytes;
+    uint64_t waiting_bytes, waiting_ms; /* superseded, but not for as long as a rule's age: bytes, and the smallest such age */
+    uint64_t turn;                      /* of tags and rules when it was made */
     uint8_t *drop, *forget;       /* one bit a seq, up to base */
     struct compact_group *groups; /* the ones worth rewriting, ascending */
     size_t n_groups;

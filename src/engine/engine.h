@@ -320,7 +320,7 @@ struct text_options {
     slice coll, path;  /* as the index was defined; `$` = the whole document */
     slice word;        /* folded, as words.h gives it; not empty */
     bool prefix;       /* any word that begins so */
-    slice after;       /* key to start strictly behind; empty = from the start */
+    slice after;       /* key to start strictly behind (an empty key is one, too); p NULL = from the start */
     uint64_t at;
 };
 struct text_cursor;
@@ -353,21 +353,47 @@ API int engine_verify_slice(struct engine *e, uint64_t from, uint64_t to, uint64
                             struct verify_found *sum, uint64_t *next) MUST_CHECK;
 API int engine_verify_tree(struct engine *e, uint64_t *bad_seq) MUST_CHECK; /* all tiles and the root */
 
-/* ---- retention and compaction ---- */
-struct retain_rule { uint64_t versions, age_ms; }; /* 0 = unset (keep all by that measure) */
+/* ---- tags and retention: nodes of SPACE_TAG and SPACE_RETAIN, as of indexed_seq ---- */
+struct engine_tag {
+    slice name, by; /* who set it; empty = the default user */
+    uint64_t point; /* what compaction keeps readable */
+    uint64_t seq;   /* of the tag's own node */
+    uint64_t ts_ms; /* when it was set */
+};
+#define ENGINE_TAGS_MAX  65536u /* who writes them keeps to these numbers */
+#define ENGINE_RULES_MAX 1024u
+API int engine_tag_find(struct engine *e, slice name, struct buf *mem, struct engine_tag *out) MUST_CHECK; /* slices point into *mem; E_NOTFOUND */
+API int engine_tag_list(struct engine *e, int (*fn)(void *ctx, const struct engine_tag *t), void *ctx) MUST_CHECK; /* by name; nonzero stops and is returned */
+/* A superseded version may go when `versions` newer ones of its key exist, or when it was superseded longer than age_ms ago; 0 = not for that. Both 0 = keep all. */
+struct retain_rule { uint64_t versions, age_ms; };
+/* The rule for a key (for links: the key they start from): of the longest pattern that matches it, of equally long ones the first in byte order; true and
+ * *pattern (may be NULL) replaced. Else the default of its kind and false. */
+API bool engine_retain_of(struct engine *e, slice key, bool document, struct retain_rule *out, struct buf *pattern);
+API int engine_retain_list(struct engine *e, int (*fn)(void *ctx, slice pattern, const struct retain_rule *r), void *ctx) MUST_CHECK; /* longest first */
+struct engine_policy {
+    struct retain_rule keys, documents; /* where no rule matches; documents: links too. Zero = keep all */
+    uint64_t auto_percentage;           /* compact when bytes that may go reach this share of those that stay; 0 = never by itself */
+    uint64_t auto_min_bytes;            /* … and the log has at least so many */
+};
+API void engine_set_policy(struct engine *e, const struct engine_policy *p); /* at open: zero */
+API void engine_get_policy(struct engine *e, struct engine_policy *out);
+
+/* ---- compaction ---- */
 struct compact_options {
     uint64_t keep_versions;     /* KEEP n; 0 = not given */
-    uint64_t before;            /* BEFORE point: versions superseded at or before this seq may go; 0 = not given */
+    uint64_t before;            /* BEFORE point: versions superseded at or before this seq may go; 0 = not given. With neither: what the rules say */
     slice prefix;               /* only keys that begin so */
     bool dry_run;
-    struct retain_rule keys_default, documents_default; /* when neither KEEP nor BEFORE is given and no rule matches */
 };
 struct compact_stats {
     uint64_t live, dropped, held;   /* nodes */
     uint64_t bytes_before, bytes_after, horizon, segments;
     uint64_t done, total;           /* progress, in nodes */
     bool running;
-    int result;                     /* of the last one that ended */
+    bool automatic;                 /* it started by itself */
+    int result;                     /* of the last one that ended; E_NOTFOUND: none has */
+    uint64_t ended_ms;              /* when that was, 0 = none has */
+    uint64_t runs, automatic_runs;  /* that ended well since open, without dry runs */
 };
 API int engine_compact(struct engine *e, const struct compact_options *o, struct compact_stats *out) MUST_CHECK; /* waits until done; E_BUSY, E_CANCELLED */
 API int engine_compact_start(struct engine *e, const struct compact_options *o) MUST_CHECK;                      /* on the worker; E_BUSY */

@@ -222,6 +222,7 @@ static int fold_key(struct fold *f, const struct node *n, size_t bytes)
         put_live(f, n, &b);
     else
         delete_live(f, n, &b);
+    fold_count_dead(f, n, bytes);
     count_key(f, n, &b, bytes);
     return E_OK;
 }
@@ -233,6 +234,7 @@ static int fold_link(struct fold *f, const struct node *n, size_t bytes)
     int rc = link_key_parse(n->key, &part[0], &part[1], &part[2]);
     if (rc) return rc;
     swapped[0] = part[2], swapped[1] = part[1], swapped[2] = part[0];
+    fold_count_dead(f, n, bytes);
     put_version(f, n, bytes);
     bool live = node_is_live(n);
     range_flag_value(&f->value, live);
@@ -252,6 +254,7 @@ static int fold_flush(struct fold *f, const struct node *n)
     dbs_flush(&f->dbs, n->lineage, n->seq);
     for (unsigned i = all ? 0 : n->lineage; i < (all ? ENGINE_DATABASES_MAX : n->lineage + 1u); i++) {
         struct lineage_book *b = &f->lineage[i];
+        fold_count_flushed(f, (uint16_t)i);
         book_set(&b->keys, 0), book_set(&b->docs, 0), book_set(&b->expiring, 0), book_set(&b->links, 0);
     }
     collections_flush(&f->collections, n->lineage);
@@ -282,6 +285,8 @@ static int fold_by_space(struct fold *f, const struct node *n, size_t bytes)
     case SPACE_KEY: return fold_key(f, n, bytes);
     case SPACE_LINK: return fold_link(f, n, bytes);
     case SPACE_SORTED: put_version(f, n, bytes); return sorted_define(f, n);
+    case SPACE_TAG:
+    case SPACE_RETAIN: put_version(f, n, bytes); return named_fold(&f->named, n);
     default: put_version(f, n, bytes); return E_OK;
     }
 }

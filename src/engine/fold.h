@@ -37,7 +37,15 @@ int fold_forget(struct fold *f, bool (*gone)(void *ctx, uint64_t seq), void *ctx
 void fold_raise_horizons(struct fold *f, const struct engine_horizons *to);
 /* Are all four as they were saved? Else (books of an older version, or made anew) the caller raises them to what is sure. */
 bool fold_knows_horizons(const struct fold *f);
-struct fold_totals { uint64_t nodes, links, docs, keys, bytes_log, bytes_live; };
+
+/* ---- fold_dead.c ---- */
+struct retain_rule fold_default_rule(struct fold *f, bool document);
+void fold_count_dead(struct fold *f, const struct node *n, size_t bytes); /* a node of a key or a link */
+void fold_count_flushed(struct fold *f, uint16_t lineage);
+uint64_t fold_dead(struct fold *f, uint64_t *waiting); /* the estimates; waiting may be NULL. Any thread */
+/* A plan knows better: of the `counted` that the estimate was, `dead` are left, and `waiting` wait for their age. The indexer's lock is held. */
+void fold_settle_dead(struct fold *f, uint64_t counted, uint64_t dead, uint64_t waiting);
+struct fold_totals { uint64_t nodes, links, docs, keys, bytes_log, bytes_dead; };
 void fold_get_totals(struct fold *f, struct fold_totals *out);
 /* Newest seq whose effective time (the largest up to it) is at or before ms; 0 = none. May lie inside a commit. Any thread. */
 int fold_seq_by_time(struct fold *f, uint64_t ms, uint64_t *seq) MUST_CHECK;

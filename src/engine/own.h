@@ -99,6 +99,10 @@ struct engine_own {
     _Atomic uint64_t horizon;
     bool forget_due; /* under fold_lock: the index still names dropped nodes */
     bool blocked;    /* a manifest write failed half way: no compaction until restart */
+    uint64_t ended_ms, runs, automatic_runs; /* under status_lock */
+    uint64_t auto_after_us, auto_pause_us;   /* the worker's: not again by itself before; how long it waits after an attempt that came to little */
+    uint64_t auto_turn;                      /* the worker's: of the rules at the last attempt */
+    uint64_t waiting_until_us;               /* the worker's: then what waits for its age may be due */
 };
 
 /* ---- engine.c ---- */
@@ -152,5 +156,12 @@ int worker_write_manifest(struct engine *e, const struct seg_rewrite *instead) M
 /* ---- compact.c ---- */
 int compact_turn(struct engine *e) MUST_CHECK; /* a requested compaction, or the rest of an interrupted one; E_AGAIN */
 void compact_fini(struct engine *e);
+
+/* ---- compact_auto.c: the worker only ---- */
+bool compact_auto_due(struct engine *e);
+/* Is what the plan lets go worth the work? */
+bool compact_auto_worth(struct engine *e, uint64_t drop_bytes);
+/* An attempt is over: E_OK, why it failed, or E_AGAIN (not worth it). waiting_ms: 0 = nothing waits for its age; rules_turn: as it was before the plan. */
+void compact_auto_ended(struct engine *e, int result, uint64_t waiting_ms, uint64_t rules_turn);
 
 #endif

@@ -87,3 +87,14 @@ int ks_delete_thing(struct ks_ctx *c, uint8_t space, slice key, const struct ks_
 {
     return write_thing(c, NODE_DELETE, space, key, (slice){0}, w);
 }
+
+int ks_has_thing(struct ks_ctx *c, uint8_t space, slice key, bool *yes)
+{
+    struct known was;
+    ASSERT(space != SPACE_KEY && space <= SPACE_SORTED);
+    ASSERT(yes != NULL);
+    bool global = space == SPACE_TAG || space == SPACE_RETAIN;
+    int err = look_up(c, space, ks_line(c->ks, global ? 0 : c->ks->map[c->db]), key, &was);
+    if (err == E_OK) *yes = was.live;
+    return err;
+}

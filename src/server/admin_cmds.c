@@ -136,10 +136,10 @@ static void cmd_bgsave(struct call *c)
         reply_status(c, "Background saving started");
 }
 
-/* What rewriting an append-only file does for Redis, compaction does here: superseded versions of ordinary keys go, documents keep theirs. */
+/* What rewriting an append-only file does for Redis, compaction by the rules does here: by default superseded versions of ordinary keys go, documents keep theirs. */
 static void cmd_bgrewriteaof(struct call *c)
 {
-    struct compact_options o = {.keys_default = {.versions = 1}};
+    struct compact_options o = {0};
     int rc = engine_compact_start(server_of(c)->engine, &o);
     if (rc == E_BUSY)
         reply_error(c, "ERR Background append only file rewriting already in progress");

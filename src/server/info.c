@@ -332,6 +332,11 @@ static void section_varve(const struct view *v, struct buf *b)
     number(b, "compaction_running", c.running);
     number(b, "compaction_done", c.done);
     number(b, "compaction_total", c.total);
+    buf_printf(b, "compaction_result:%s\r\n", c.running ? "running" : c.result == E_NOTFOUND ? "none" : c.result < 0 ? err_text(c.result) : "ok");
+    number(b, "compaction_automatic", c.automatic);
+    number(b, "compactions", c.runs);
+    number(b, "compactions_automatic", c.automatic_runs);
+    number(b, "last_compaction_ms", c.ended_ms);
 }
 
 static void section_none(const struct view *v, struct buf *b) {}

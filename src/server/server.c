@@ -73,6 +73,18 @@ void server_judge_memory(struct server *s)
 
 /* ---- configuration in force ---- */
 
+static uint64_t config_u64(struct server *s, enum config_id id) { return (uint64_t)config_num(&s->config, id); }
+
+/* Documents keep all unless a rule says otherwise. */
+static void set_retention(struct server *s)
+{
+    struct engine_policy p = {.keys = {.versions = config_u64(s, CFG_RETAIN_KEYS_VERSIONS), .age_ms = config_u64(s, CFG_RETAIN_KEYS_AGE)},
+                              .auto_percentage = config_u64(s, CFG_AUTO_COMPACT_PERCENTAGE),
+                              .auto_min_bytes = config_u64(s, CFG_AUTO_COMPACT_MIN_SIZE)};
+    engine_set_policy(s->engine, &p);
+    engine_set_throttle(s->engine, config_u64(s, CFG_COMPACT_THROTTLE));
+}
+
 static bool apply(void *ctx, enum config_id id, const char **why)
 {
     struct server *s = ctx;
@@ -87,6 +99,11 @@ static bool apply(void *ctx, enum config_id id, const char **why)
         limits_take(&s->config, s->ks);
         break;
     case CFG_IDEM_WINDOW:
+    case CFG_RETAIN_KEYS_VERSIONS:
+    case CFG_RETAIN_KEYS_AGE:
+    case CFG_AUTO_COMPACT_PERCENTAGE:
+    case CFG_AUTO_COMPACT_MIN_SIZE:
+    case CFG_COMPACT_THROTTLE: set_retention(s); break;
     case CFG_QUERY_MAX_SCAN:
     case CFG_PROTO_MAX_BULK_LEN: limits_take(&s->config, s->ks); break;
     case CFG_PORT:
@@ -234,6 +251,7 @@ int server_open(struct server *s)
     int rc = make_commands(s);
     if (rc == E_OK) rc = open_store(s);
     if (rc < 0) return rc;
+    set_retention(s);
     s->start_ms = engine_now_ms(s->engine);
     atomic_store(&s->last_save_ms, s->start_ms);
     s->n_loops = choose_loops(s);

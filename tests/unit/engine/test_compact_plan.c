@@ -28,6 +28,12 @@ static void expect_plan(struct world *w, const struct compact_options *o, const 
     compact_plan_fini(&p);
 }
 
+static void expect_rules(struct world *w, struct engine_policy policy, const char *want, uint64_t held, uint64_t horizon)
+{
+    engine_set_policy(w->e, &policy);
+    expect_plan(w, &(struct compact_options){0}, want, held, horizon);
+}
+
 static void keep_n(void **state)
 {
     struct world w = {0};
@@ -51,7 +57,6 @@ static void before_point(void **state)
     expect_plan(&w, &(struct compact_options){.before = 3}, "DD.....", 0, 0);
     expect_plan(&w, &(struct compact_options){.before = 7}, "DDDD.DD", 0, 7);
     expect_plan(&w, &(struct compact_options){.before = 6}, "DDDD...", 0, 0);
-    expect_plan(&w, &(struct compact_options){.before = 7, .keep_versions = 3}, "DD.....", 0, 0);
     world_stop(&w);
 }
 
@@ -105,11 +110,11 @@ static void rules(void **state)
     world_start(&w);
     for (int i = 0; i < 3; i++) world_put(&w, 1, "v"), world_put(&w, 2, "v"); /* 1, 3, 5 and 2, 4, 6 */
     expect_plan(&w, &(struct compact_options){0}, "......", 0, 0);
-    expect_plan(&w, &(struct compact_options){.keys_default = {.versions = 2}}, "DD....", 0, 0);
-    expect_plan(&w, &(struct compact_options){.documents_default = {.versions = 1}}, "......", 0, 0);
+    expect_rules(&w, (struct engine_policy){.keys = {.versions = 2}}, "DD....", 0, 0);
+    expect_rules(&w, (struct engine_policy){.documents = {.versions = 1}}, "......", 0, 0);
     rule(&w, "key:*", 1, 0);     /* 7 */
     rule(&w, "key:0002*", 0, 0); /* 8: longer, keeps all */
-    expect_plan(&w, &(struct compact_options){.keys_default = {.versions = 2}}, "D.D.....", 0, 0);
+    expect_rules(&w, (struct engine_policy){.keys = {.versions = 2}}, "D.D.....", 0, 0);
     world_stop(&w);
 }
 
@@ -127,9 +132,9 @@ static void ages(void **state)
         world_took(&w, 1, &n);
     }
     /* The clock stands at +30 s: 15 s back, versions superseded up to +10 s may go. */
-    expect_plan(&w, &(struct compact_options){.keys_default = {.age_ms = 15000}}, "D...", 0, 0);
-    expect_plan(&w, &(struct compact_options){.keys_default = {.age_ms = 1}}, "DD..", 0, 0);
-    expect_plan(&w, &(struct compact_options){.keys_default = {.age_ms = 10000000}}, "....", 0, 0);
+    expect_rules(&w, (struct engine_policy){.keys = {.age_ms = 15000}}, "D...", 0, 0);
+    expect_rules(&w, (struct engine_policy){.keys = {.age_ms = 1}}, "DD..", 0, 0);
+    expect_rules(&w, (struct engine_policy){.keys = {.age_ms = 10000000}}, "....", 0, 0);
     world_stop(&w);
 }
 
