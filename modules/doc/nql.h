@@ -129,7 +129,10 @@ int nql_parse(slice text, const struct nql_param *params, size_t n, struct nql_q
 int nql_parse_where(slice coll, slice expr, const struct nql_param *params, size_t n, struct nql_query **out,
                     struct nql_fault *fault) MUST_CHECK;
 void nql_free(struct nql_query **q); /* NULL inside is fine */
-void nql_fault_reply(struct call *c, const struct nql_fault *fault); /* BADQUERY at byte <n>: <why> */
+static inline void nql_fault_reply(struct call *c, const struct nql_fault *fault)
+{
+    reply_error(c, "BADQUERY at byte %zu: %s", fault->at, fault->why);
+}
 /* Appends the query in one spelling with its parameters filled in; parsed again it gives the same tree. Equal queries print equally, so
  * the text, or its digest, tells whether a cursor belongs to a query. as_of is left out when `without_point`. */
 void nql_print(const struct nql_query *q, bool without_point, struct buf *out);

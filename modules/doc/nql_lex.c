@@ -165,7 +165,7 @@ static size_t name_length(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *q = p;
     if (q < end && *q == '$') return 0; /* that would be a parameter */
-    while (q < end && (is_wordly(*q) || *q == '.' || *q == '/' || *q == '@')) q++;
+    while (q < end && (is_wordly(*q) || *q == '.' || *q == '/' || *q == '@' || *q == ':')) q++;
     return (size_t)(q - p);
 }
 

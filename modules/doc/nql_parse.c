@@ -211,7 +211,8 @@ static slice first_name(slice path)
 /* "$.a" is "a", unless that alone would be another path or none. */
 static slice path_label(const struct nql_query *q, slice text)
 {
-    slice plain = doc_plain_path(text), first = first_name(plain);
+    bool rooted = slice_starts(text, slice_str("$."));
+    slice plain = rooted ? slice_of(text.p + 2, text.n - 2) : text, first = first_name(plain);
     bool digit = first.n == 0 || (uint8_t)(first.p[0] - '0') < 10 || first.p[0] == '-' || first.p[0] == '$';
     return digit || nql_lex_is_reserved(first) || pseudo_kind(q, first) != NQL_DOC ? text : plain;
 }
@@ -273,7 +274,8 @@ static struct nql_expr *new_expr(struct parser *p, enum nql_op op)
 static int value_order(const void *a, const void *b)
 {
     const struct nql_value *x = a, *y = b;
-    return json_compare(x->json, y->json);
+    int c = json_compare(x->json, y->json);
+    return c ? c : slice_cmp(x->json, y->json); /* which spelling of a value stays must not be left to chance */
 }
 
 /* Into the tree; a list sorted, each value once. */
@@ -401,7 +403,7 @@ static bool parse_test(struct parser *p, struct nql_expr *e)
     }
     if (nql_lex_take(l, "NOT"))
         return nql_lex_is(l, "IN") ? nql_lex_take(l, "IN") && parse_in(p, e, NQL_NOT_IN)
-                                   : nql_lex_expected(l, "IN behind NOT (elsewhere NOT stands before the path)");
+                                   : nql_lex_fail(l, nql_lex_here(l), "IN expected; but for NOT IN, NOT stands before the path");
     if (nql_lex_take(l, "IN")) return parse_in(p, e, NQL_IN);
     if (nql_lex_take(l, "LIKE")) return parse_like(p, e);
     if (nql_lex_take(l, "CONTAINS")) return parse_values(p, e, NQL_CONTAINS);
@@ -748,9 +750,4 @@ void nql_free(struct nql_query **q)
     nql_arena_free(&w->arena);
     mem_free(w);
     *q = NULL;
-}
-
-void nql_fault_reply(struct call *c, const struct nql_fault *fault)
-{
-    reply_error(c, "BADQUERY at byte %zu: %s", fault->at, fault->why);
 }
