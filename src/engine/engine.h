@@ -263,6 +263,8 @@ API int engine_all_links(struct engine *e, uint16_t lineage, uint64_t at, slice 
 API int link_cursor_next(struct link_cursor *c, struct link *out) MUST_CHECK;
 API uint64_t link_cursor_oldest(const struct link_cursor *c); /* after E_PRUNED: where that link becomes readable */
 API slice link_cursor_at(const struct link_cursor *c); /* position behind the last link returned or looked at; opaque bytes */
+/* The position of a link that a caller knows by other means, for cursors in this direction (engine_all_links: LINK_OUT); replaces *out. */
+API void engine_link_position(uint16_t lineage, enum link_direction d, slice key, slice rel, slice other, struct buf *out);
 API void link_cursor_close(struct link_cursor **c);
 /* Nodes that name seq as their cause, ascending. */
 struct effect_cursor;
@@ -308,6 +310,8 @@ API int engine_range(struct engine *e, const struct range_options *o, struct ran
 API int range_next(struct range_cursor *c, slice *key, uint64_t *seq) MUST_CHECK;
 /* Position behind the last row returned (the beginning before the first): opaque bytes, valid until the next call. */
 API slice range_cursor_at(struct range_cursor *c);
+/* The position behind a row that a caller knows by other means: the document's value at the index's path (null when it has none), its key, and its version at the point. Appended. */
+API void engine_range_position(slice value, slice key, uint64_t seq, struct buf *out);
 API uint64_t range_cursor_point(const struct range_cursor *c); /* the point it reads: what to pin when `at` was UINT64_MAX */
 API void range_cursor_close(struct range_cursor **c);
 /* For planners: about how many index entries lie between the bounds (resume is ignored), those of the past included where the point is not the newest. Microseconds;
@@ -329,18 +333,6 @@ API int text_next(struct text_cursor *c, slice *key, uint64_t *seq) MUST_CHECK; 
 API uint64_t text_cursor_point(const struct text_cursor *c);
 API void text_cursor_close(struct text_cursor **c);
 API int engine_text_rows(struct engine *e, const struct text_options *o, uint64_t *estimate) MUST_CHECK; /* as engine_range_rows; `after` is ignored */
-
-struct top_cursor;
-struct top_options {
-    uint16_t lineage;
-    slice coll, path;
-    bool descending;
-    slice after;      /* JSON value to start strictly behind; empty = from the start */
-    uint64_t at;
-};
-API int engine_top(struct engine *e, const struct top_options *o, struct top_cursor **out) MUST_CHECK; /* E_NOTFOUND: no such index; E_AGAIN: being built */
-API int top_next(struct top_cursor *c, slice *key, uint64_t *seq) MUST_CHECK; /* the document version that holds at the point */
-API void top_close(struct top_cursor **c);
 
 /* ---- proofs ---- */
 API uint64_t engine_tree_size(struct engine *e);

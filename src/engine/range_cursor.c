@@ -122,18 +122,32 @@ static int read_value(struct range_cursor *c, uint64_t seq, struct node *n, slic
 
 /* ---- positions ---- */
 
-static void position_set(struct range_cursor *c, slice key, uint64_t seq)
+static void position_add(struct buf *out, slice sort_key, slice key, uint64_t seq)
 {
-    slice sort_key = buf_slice(&c->group);
-    buf_clear(&c->position);
-    uint8_t *p = buf_reserve(&c->position, 1 + VARINT_MAX), *q = p;
+    uint8_t *p = buf_reserve(out, 1 + VARINT_MAX), *q = p;
     *q++ = POSITION_FORMAT;
     q = put_varint(q, sort_key.n);
-    c->position.n += (size_t)(q - p);
-    buf_add_slice(&c->position, sort_key);
-    p = buf_reserve(&c->position, VARINT_MAX);
-    c->position.n += (size_t)(put_varint(p, may_be_cut(sort_key) ? seq : 0) - p);
-    buf_add_slice(&c->position, key);
+    out->n += (size_t)(q - p);
+    buf_add_slice(out, sort_key);
+    p = buf_reserve(out, VARINT_MAX);
+    out->n += (size_t)(put_varint(p, may_be_cut(sort_key) ? seq : 0) - p);
+    buf_add_slice(out, key);
+}
+
+static void position_set(struct range_cursor *c, slice key, uint64_t seq)
+{
+    buf_clear(&c->position);
+    position_add(&c->position, buf_slice(&c->group), key, seq);
+}
+
+void engine_range_position(slice value, slice key, uint64_t seq, struct buf *out)
+{
+    struct buf sort_key = {0};
+    bool cut;
+    ASSERT(out && value.n > 0);
+    json_sort_key(value, RANGE_SORT_KEY_MAX, &sort_key, &cut);
+    position_add(out, buf_slice(&sort_key), key, seq);
+    buf_fini(&sort_key);
 }
 
 /* The row's value, from the version that the position names. */
