@@ -78,6 +78,14 @@ int engine_all_links(struct engine *e, uint16_t lineage, uint64_t at, slice afte
     return open_range(e, lineage, &range, at, after, out);
 }
 
+void engine_link_position(uint16_t lineage, enum link_direction d, slice key, slice rel, slice other, struct buf *out)
+{
+    const slice part[3] = {key, rel, other};
+    ASSERT(out && lineage < ENGINE_DATABASES_MAX);
+    range_link(out, d == LINK_OUT ? RANGE_LINK_OUT : RANGE_LINK_IN, lineage, part, 0);
+    out->n -= SEQ_BYTES;
+}
+
 static int name_of(const struct link_cursor *c, slice *name)
 {
     slice k = index_key(c->it);

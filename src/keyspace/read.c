@@ -79,7 +79,7 @@ int ks_get_held(struct ks_ctx *c, slice key, uint64_t at, struct buf *mem, struc
     struct place p;
     ASSERT(c->entered != 0 && c->db < ks->databases);
     ASSERT(mem != NULL && out != NULL);
-    if (key.n > NODE_KEY_MAX) return E_AGAIN;
+    if (key.n > NODE_KEY_MAX || c->viewing) return E_AGAIN;
     if (!ks_many(ks) || c->entered == 1 + KS_EXCLUSIVE) {
         place_find(c, ks_line(ks, ks->map[c->db]), key, &p);
         return tell_held(p.e, at, out);

@@ -45,8 +45,11 @@ static void check(struct bed *b, uint16_t lineage, slice key, enum link_directio
         assert_true(slice_eq(have.from, want[i].from) && slice_eq(have.rel, want[i].rel) && slice_eq(have.to, want[i].to));
         assert_int_equal(have.seq, want[i].seq);
         if (i % 2 == 0) continue; /* go on from a position, with a new cursor */
-        struct buf position = {0};
+        struct buf position = {0}, known = {0};
         buf_add_slice(&position, link_cursor_at(c));
+        engine_link_position(lineage, d, key, have.rel, d == LINK_OUT ? have.to : have.from, &known);
+        assert_true(slice_eq(buf_slice(&known), buf_slice(&position)));
+        buf_fini(&known);
         link_cursor_close(&c);
         assert_int_equal(engine_links(&b->e, lineage, key, d, rel, at, buf_slice(&position), &c), E_OK);
         buf_fini(&position);

@@ -93,7 +93,12 @@ static void check_range(struct bed *b, const struct range_options *o)
     for (size_t i = 0; i < n; i++) {
         check_row(c, &want[i]);
         struct buf position = {0};
+        struct buf known = {0};
         buf_add_slice(&position, range_cursor_at(c));
+        engine_range_position(sorted_value_of(sorted_find(&b->e.fold->sorted, o->lineage, o->coll, o->path), model_json(b, want[i].n)), want[i].n->key,
+                              want[i].n->seq, &known);
+        assert_true(slice_eq(buf_slice(&known), buf_slice(&position)));
+        buf_fini(&known);
         check_resume(b, pinned, buf_slice(&position), want + i + 1, n - i - 1);
         buf_fini(&position);
     }
