@@ -35,6 +35,19 @@ void rows_reply(struct call *c, const struct rows *r, bool with_values)
     }
 }
 
+void rows_reply_maps(struct call *c, const struct rows *r, size_t pairs)
+{
+    slice rest = buf_slice(&r->mem);
+    ASSERT(pairs > 0 && r->n % pairs == 0);
+    reply_array(c, r->n / pairs);
+    for (size_t i = 0; i < r->n; i++) {
+        slice name = take_part(&rest), value = take_part(&rest);
+        if (i % pairs == 0) reply_map(c, pairs);
+        reply_bulk(c, name);
+        reply_bulk(c, value);
+    }
+}
+
 void rows_fini(struct rows *r)
 {
     buf_fini(&r->mem);
