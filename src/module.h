@@ -79,6 +79,12 @@ API bool limit_lfu(void);                                   /* maxmemory-policy 
 enum later_kind { LATER_TURN, LATER_WAIT };
 API void call_later(struct call *c, enum later_kind kind, bool (*step)(struct call *c, void *state), void (*drop)(void *state), void *state);
 
+/* ---- reading the past ----
+ * Points are ends of commits that the index knows; ms as for ks_view. Each replies. */
+API void view_set(struct call *c, uint64_t seq, uint64_t ms);             /* this connection reads as of the point from now on; writes are refused */
+API void view_end(struct call *c);
+API void view_run(struct call *c, uint64_t seq, uint64_t ms, int from);   /* runs the command in argv[from..] as of the point: its reply is the reply */
+
 /* ---- notification ---- */
 API void notify_dirty(struct call *c, int64_t changes);     /* rdb_changes_since_last_save */
 

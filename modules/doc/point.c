@@ -105,6 +105,10 @@ bool doc_point(struct call *c, slice text, struct doc_place *out)
     uint64_t at;
     out->ms = 0;
     if (slice_is(text, "head")) {
+        if (c->ks.viewing) {
+            *out = (struct doc_place){.seq = c->ks.view_at, .ms = c->ks.view_ms};
+            return true;
+        }
         out->ms = c->ks.now_ms;
         return settle(c, UINT64_MAX, &out->seq);
     }

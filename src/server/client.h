@@ -37,6 +37,7 @@ enum client_flag {
     CLIENT_RESUME = 1 << 16,           /* on the loop's list of clients whose input goes on */
     CLIENT_INTERNAL_COMMAND = 1 << 17,
     CLIENT_WATCH_BROKEN = 1 << 18,     /* a watched key is known to have changed */
+    CLIENT_VIEW = 1 << 20,             /* it reads as of view_at */
     CLIENT_REPLY_PUSH = 1 << 19,       /* what was written is not a reply to be dropped by REPLY OFF */
 };
 
@@ -62,6 +63,7 @@ struct client {
     uint32_t unsafe_count;
     uint64_t gate;
     uint64_t end, last_seq;            /* newest write of this connection */
+    uint64_t view_at, view_ms, view_now_ms; /* with CLIENT_VIEW: as ks_view takes and gives them */
     uint32_t errors;                   /* error replies so far: tells whether a command failed */
     struct later *later;               /* not NULL: blocked */
     struct transaction *transaction;   /* NULL until MULTI or WATCH */

@@ -9,6 +9,7 @@
 #include "server/multi.h"
 #include "server/reply.h"
 #include "server/server.h"
+#include "server/view.h"
 #include <ctype.h>
 #include <stdio.h>
 
@@ -112,6 +113,10 @@ static bool refused(struct client *c, const struct command_entry *e, uint32_t fl
         return true;
     }
     if (!(flags & CMD_WRITE)) return false;
+    if (c->flags & CLIENT_VIEW) {
+        refuse(c, e, VIEW_READONLY);
+        return true;
+    }
     if (s->engine && engine_failure(s->engine)) {
         refuse(c, e, server_log_failure_text(s));
         return true;
@@ -186,6 +191,7 @@ void dispatch_prepare(struct client *c, struct call *call, const slice *argv, in
     call->ks.now_ms = c->loop->now_ms;
     call->ks.end = c->end;
     call->ks.last_seq = c->last_seq;
+    if (__builtin_expect(c->flags & CLIENT_VIEW, 0)) view_apply(c, &call->ks);
 }
 
 /* The keys as slices for the locks. Returns how many; more than room: the caller goes exclusive. -1: the arguments make no sense, so none are touched. */
@@ -296,8 +302,9 @@ static void run(struct client *c, const struct command_entry *e, const slice *ar
     count(c, e, from, errors);
     if (call.ks.late_hashes) c->loop->late_hashes = ks_hash_waits(&call.ks);
     dispatch_wrote(c, &call.ks);
+    if (__builtin_expect(call.ks.shelf != NULL, 0)) ks_view_release(&call.ks);
     if (__builtin_expect(c->later != NULL, 0)) {
-        later_adopt(c, argv, argc);
+        later_adopt(c);
         return;
     }
     dispatch_replied(c, e, before);

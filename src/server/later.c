@@ -25,9 +25,11 @@ void call_later(struct call *c, enum later_kind kind, bool (*step)(struct call *
     atomic_fetch_add(&client->server->blocked, 1);
 }
 
-void later_adopt(struct client *c, const slice *argv, int argc)
+void later_adopt(struct client *c)
 {
     struct later *w = c->later;
+    const slice *argv = w->call.argv;
+    int argc = w->call.argc;
     size_t bytes = (size_t)argc * sizeof(slice);
     for (int i = 0; i < argc; i++) bytes += argv[i].n;
     slice *copy = mem_alloc(bytes ? bytes : 1);
@@ -39,6 +41,7 @@ void later_adopt(struct client *c, const slice *argv, int argc)
     }
     w->call.argv = copy;
     w->call.argc = argc;
+    w->call.ks.shelf = NULL; /* released with the command */
     w->call.ks.batch = NULL;
     w->call.ks.undo = NULL;
     w->call.ks.entered = 0;
@@ -75,11 +78,12 @@ static void step_one(struct later *w)
     size_t before = c->out.n;
     uint32_t errors = c->errors;
     w->call.resp = c->resp;
-    w->call.ks.now_ms = c->loop->now_ms;
+    if (!w->call.ks.viewing) w->call.ks.now_ms = c->loop->now_ms;
     w->call.ks.nodes = 0;
     w->call.ks.end = c->end;
     w->call.ks.last_seq = c->last_seq;
     bool done = w->step(&w->call, w->state);
+    ks_view_release(&w->call.ks);
     dispatch_wrote(c, &w->call.ks);
     if (!done) {
         ASSERT(c->out.n == before);

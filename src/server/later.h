@@ -16,7 +16,7 @@ struct later {
 };
 
 /* After the command's function has returned: gives the later command its own arguments. */
-void later_adopt(struct client *c, const slice *argv, int argc);
+void later_adopt(struct client *c);
 /* Steps every later command of the loop that is due; `moved`: engine marks moved or the waiting time is over. */
 void later_run(struct loop *l, bool moved);
 /* Ends it without a reply (the client goes, or somebody else replied). */
