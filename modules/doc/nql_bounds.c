@@ -108,6 +108,8 @@ static struct nql_bounds join(struct nql_arena *a, const struct nql_bounds *x, c
     r.hi_open = c == 0 ? r.hi_open && s.hi_open : c < 0 ? s.hi_open : r.hi_open;
     if (c < 0) r.hi = s.hi;
     r.has_hi = r.has_hi && s.has_hi;
+    if (!r.has_lo) r.lo = (slice){0};
+    if (!r.has_hi) r.hi = (slice){0};
     return r.has_lo || r.has_hi ? r : all;
 }
 
