@@ -8,6 +8,8 @@
 #define DOC_PATHS_MAX      64      /* paths of one read */
 #define DOC_COUNT_MAX      1000000 /* COUNT, LIMIT, n of any list */
 #define DOC_NOW            UINT64_MAX /* a point that means: the present */
+/* The newest that the command may see: the point of its view, else the present. */
+#define DOC_NEWEST(c) ((c)->ks.viewing ? (c)->ks.view_at : DOC_NOW)
 #define DOC_SLICE_ROWS     512        /* rows per turn of a long command */
 
 static inline struct engine *doc_engine(const struct call *c)

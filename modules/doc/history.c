@@ -8,7 +8,7 @@ struct history_options {
 
 static bool parse_history(struct call *c, struct history_options *o)
 {
-    *o = (struct history_options){.from = 0, .to = UINT64_MAX, .count = 100};
+    *o = (struct history_options){.from = 0, .to = DOC_NEWEST(c), .count = 100};
     for (int i = 2; i < c->argc; i++) {
         if (arg_is(c, i, "REV")) {
             o->oldest_first = true;

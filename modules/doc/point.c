@@ -166,7 +166,7 @@ static int newest_of(struct call *c, slice key, uint64_t *seq)
     if (r != E_NOTFOUND) return r;
     struct version found;
     r = engine_catch_up(doc_engine(c), 0);
-    if (r == E_OK) r = engine_find(doc_engine(c), SPACE_KEY, ks_db(&c->ks, c->ks.db).lineage, key, UINT64_MAX, FIND_ALL, &found);
+    if (r == E_OK) r = engine_find(doc_engine(c), SPACE_KEY, ks_db(&c->ks, c->ks.db).lineage, key, DOC_NEWEST(c), FIND_ALL, &found);
     if (r == E_OK) *seq = found.seq;
     return r;
 }

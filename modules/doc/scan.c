@@ -200,7 +200,7 @@ static int reply_coll(void *ctx, slice coll, const struct coll_counts *n)
 
 void cmd_dcolls(struct call *c)
 {
-    uint64_t at = DOC_NOW;
+    uint64_t at = DOC_NEWEST(c);
     struct db_view db;
     if (c->argc != 1 && !(c->argc == 3 && arg_is(c, 1, "ASOF"))) {
         reply_syntax(c);
