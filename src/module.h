@@ -78,6 +78,10 @@ API bool limit_lfu(void);                                   /* maxmemory-policy 
  * between steps: step takes them with ks_enter/ks_leave. drop() frees state after the last step or when the client goes. argv is valid in step. Not inside MULTI or a script (c->in_multi). */
 enum later_kind { LATER_TURN, LATER_WAIT };
 API void call_later(struct call *c, enum later_kind kind, bool (*step)(struct call *c, void *state), void (*drop)(void *state), void *state);
+/* Behind call_later, or in a step that returns false: no step before the log may be shown beyond `seq` (engine_safe_seq), or timeout_ms have passed since the command
+ * began (0 = no limit) and later_timed_out says so. Thousands may sleep: they cost nothing while nothing is written. */
+API void later_sleep(struct call *c, uint64_t seq, uint64_t timeout_ms);
+API bool later_timed_out(const struct call *c);
 
 /* ---- reading the past ----
  * Points are ends of commits that the index knows; ms as for ks_view. Each replies. */

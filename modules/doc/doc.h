@@ -133,6 +133,8 @@ void cmd_ddiff(struct call *c);
 void cmd_drevert(struct call *c);
 void cmd_dtimeline(struct call *c);
 void cmd_dtrace(struct call *c);
+void cmd_dchanges(struct call *c);
+void cmd_dtraverse(struct call *c);
 void cmd_dlink(struct call *c);
 void cmd_dunlink(struct call *c);
 void cmd_dlinks(struct call *c);

@@ -4,7 +4,7 @@
 
 #include "module.h"
 
-extern const struct command doc_documents[], doc_history[], doc_links[], doc_query[], doc_store[], doc_edit[];
+extern const struct command doc_documents[], doc_history[], doc_links[], doc_query[], doc_store[], doc_edit[], doc_changes[];
 
 /* ACL categories */
 #define DOC  "document"

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "engine/own.h"
 
-#define CHANGE_HASHES 4 /* hashed at once */
+#define CHANGE_HASHES  4  /* hashed at once */
+#define SEGMENTS_AHEAD 64 /* may be added between counting and listing; those are not compacted ones */
 
 struct change_cursor {
     struct engine *e;
@@ -86,6 +87,20 @@ void change_cursor_close(struct change_cursor **c)
     if ((*c)->log) seglog_cursor_close(&(*c)->log);
     mem_free(*c);
     *c = NULL;
+}
+
+uint64_t engine_drops(struct engine *e)
+{
+    ASSERT(e && e->log);
+    uint64_t mix = 0;
+    size_t n = seglog_segments(e->log, NULL, 0), room = n + SEGMENTS_AHEAD;
+    struct seg_info *info = mem_alloc(room * sizeof *info);
+    n = seglog_segments(e->log, info, room);
+    if (n > room) n = room;
+    for (size_t i = 0; i < n; i++)
+        if (info[i].id.compacted) mix = (mix ^ info[i].id.first_seq ^ (uint64_t)info[i].id.generation << 40) * 0x9e3779b97f4a7c15ull + 1;
+    mem_free(info);
+    return mix;
 }
 
 void engine_hash_nodes(size_t n, const slice *raw, uint8_t (*out)[HASH_BYTES])

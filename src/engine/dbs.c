@@ -153,6 +153,17 @@ uint64_t dbs_flushed_next(struct dbs *d, uint16_t lineage, uint64_t seq)
     return a < b ? a : b;
 }
 
+uint64_t dbs_moved_next(struct dbs *d, uint16_t db, uint64_t seq)
+{
+    ASSERT(db < ENGINE_DATABASES_MAX);
+    const struct dbs_list *l = &d->moves[db];
+    mutex_lock(&d->mutex);
+    size_t i = list_upto(l, 2, seq);
+    uint64_t r = 2 * i < l->n ? l->at[2 * i] : UINT64_MAX;
+    mutex_unlock(&d->mutex);
+    return r;
+}
+
 void dbs_check(struct dbs *d)
 {
     bool seen[ENGINE_DATABASES_MAX] = {false};
@@ -187,9 +198,10 @@ void engine_db_counts(struct engine *e, uint16_t lineage, struct db_counts *out)
                               .expiring = atomic_load_explicit(&b->expiring, memory_order_relaxed)};
 }
 
-uint64_t engine_next_flush(struct engine *e, uint16_t lineage, uint64_t after)
+uint64_t engine_next_event(struct engine *e, uint16_t db, uint16_t lineage, uint64_t after)
 {
     ASSERT(e && e->fold);
-    ASSERT(lineage < ENGINE_DATABASES_MAX);
-    return dbs_flushed_next(&e->fold->dbs, lineage, after);
+    ASSERT(db < ENGINE_DATABASES_MAX && lineage < ENGINE_DATABASES_MAX);
+    uint64_t flush = dbs_flushed_next(&e->fold->dbs, lineage, after), move = dbs_moved_next(&e->fold->dbs, db, after);
+    return flush < move ? flush : move;
 }

@@ -36,6 +36,7 @@ void dbs_swap(struct dbs *d, uint16_t a, uint16_t b, uint64_t seq);
 void dbs_at(struct dbs *d, uint16_t db, uint64_t at, struct db_view *out);
 uint64_t dbs_flushed(struct dbs *d, uint16_t lineage, uint64_t at);      /* newest flush at or before `at`, 0 = none */
 uint64_t dbs_flushed_next(struct dbs *d, uint16_t lineage, uint64_t seq); /* first flush above seq, UINT64_MAX = none */
+uint64_t dbs_moved_next(struct dbs *d, uint16_t db, uint64_t seq);        /* first swap of the number above seq, UINT64_MAX = none */
 void dbs_check(struct dbs *d);
 
 #endif

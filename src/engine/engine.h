@@ -202,10 +202,12 @@ API void change_take(struct change_cursor *c);
 /* The newest node left of the commit that n, just peeked, belongs to. */
 API int change_commit_last(struct change_cursor *c, const struct change_node *n, uint64_t *last) MUST_CHECK;
 API void change_cursor_close(struct change_cursor **c);
+/* A number for which nodes are gone: when it is the same before and after a walk, also over restarts, nothing was dropped in between. */
+API uint64_t engine_drops(struct engine *e);
 /* Hashes of nodes by their bytes, several at once. */
 API void engine_hash_nodes(size_t n, const slice *raw, uint8_t (*out)[HASH_BYTES]);
-/* Seqs of the flushes of a lineage (its own and those of all), ascending: the first above `after`, UINT64_MAX = none known. */
-API uint64_t engine_next_flush(struct engine *e, uint16_t lineage, uint64_t after);
+/* The first event above `after` that concerns a whole database: a flush of its lineage or of all, or a swap of its number. UINT64_MAX: none known. */
+API uint64_t engine_next_event(struct engine *e, uint16_t db, uint16_t lineage, uint64_t after);
 
 /* ---- live keys, in the order of their hash (SCAN, KEYS, RANDOMKEY) ---- */
 struct live_key {

@@ -279,6 +279,10 @@ refused:
 static void visit_unblock(struct sweep *w, struct client *c, struct buf *text, int64_t *count)
 {
     if (!matches(w, c) || !c->later || c->id == w->asker) return;
+    if (!w->unblock_error && later_time_out(c)) { /* it says itself what it says when its time is over */
+        ++*count;
+        return;
+    }
     size_t before = c->out.n;
     struct call call = c->later->call;
     const struct command_entry *e = c->later->command;

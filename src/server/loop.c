@@ -206,7 +206,11 @@ static void on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int events)
     struct loop *l = w->data;
     if (l->laters) later_run(l, atomic_exchange(&l->marks_moved, false));
     if (l->resume) run_resumed(l);
-    if (l->gate) settle(l);
+    if (l->gate) {
+        settle(l);
+        if (l->server->n_loops > 1) later_tell_others(l);
+    }
+    if (l->sleepers) later_wake(l);
     if (l->pending) flush_pending(l);
     if (l->resume) drop_dead_from_resume(l);
     if (l->dead) bury(l);
@@ -215,8 +219,8 @@ static void on_turn_end(struct ev_loop *ev, struct ev_prepare *w, int events)
     bool busy = l->resume || (l->laters && later_wants_turns(l));
     if (busy && !ev_is_active(&l->busy)) ev_idle_start(ev, &l->busy);
     if (!busy && ev_is_active(&l->busy)) ev_idle_stop(ev, &l->busy);
+    if (l->laters || l->sleepers) atomic_store_explicit(&l->wants_marks, true, memory_order_release);
     if (l->laters) {
-        atomic_store_explicit(&l->wants_marks, true, memory_order_release);
         if (!ev_is_active(&l->wait_timer)) ev_timer_again(ev, &l->wait_timer);
     } else if (ev_is_active(&l->wait_timer)) {
         ev_timer_stop(ev, &l->wait_timer);
@@ -258,6 +262,7 @@ struct loop *loop_new(struct server *s, unsigned id)
     ASSERT(l->ev);
     l->read_buffer = mem_alloc(LOOP_READ_BYTES);
     l->mail_end = &l->mail;
+    atomic_store(&l->sleep_floor, UINT64_MAX);
     mutex_init(&l->mail_mutex, "mail", RANK_LEAF);
     ev_prepare_init(&l->before_wait, on_turn_end);
     ev_async_init(&l->wake, on_wake);

@@ -36,7 +36,8 @@ struct loop {
     struct client *clients;             /* doubly linked, newest first */
     unsigned n_clients;
     struct client *pending, *dead, *resume;
-    struct later *laters;
+    struct later *laters, *sleepers;    /* later.h */
+    _Atomic uint64_t sleep_floor;       /* no sleeper has anything to do while the log may be shown up to here only; UINT64_MAX: none */
     unsigned n_laters, n_paused;
     uint8_t *read_buffer;
     struct resp_parser spare_parser;    /* its memory is lent to the client being read */

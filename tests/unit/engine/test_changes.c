@@ -1,6 +1,8 @@
 /* Following the log: whole commits, what is safe and no more, the places of dropped nodes. */
 #include "unit/engine/engine_world.h"
 
+#include "base/codec.h"
+
 static void only_what_is_safe(void **state)
 {
     struct world w = {0};
@@ -107,21 +109,28 @@ static void hashes_of_many(void **state)
     }
 }
 
-static void flushes_in_order(void **state)
+static void events_in_order(void **state)
 {
     struct world w = {0};
     struct receipt r;
+    uint8_t swap[4];
     world_start(&w);
     world_put(&w, 1, "a");
     struct node n = {.op = NODE_FLUSH, .lineage = 3};
     assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
     n = (struct node){.op = NODE_FLUSH, .lineage = NODE_ALL_LINEAGES};
     assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
+    put_u16(swap, 0), put_u16(swap + 2, 5);
+    n = (struct node){.op = NODE_SWAP, .payload = slice_of(swap, 4)};
+    assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
     assert_int_equal(engine_catch_up(w.e, 0), E_OK);
-    assert_int_equal(engine_next_flush(w.e, 3, 0), 2);
-    assert_int_equal(engine_next_flush(w.e, 3, 2), 3);
-    assert_int_equal(engine_next_flush(w.e, 0, 0), 3);
-    assert_int_equal(engine_next_flush(w.e, 0, 3), UINT64_MAX);
+    assert_int_equal(engine_next_event(w.e, 3, 3, 0), 2);
+    assert_int_equal(engine_next_event(w.e, 3, 3, 2), 3);
+    assert_int_equal(engine_next_event(w.e, 3, 3, 3), UINT64_MAX);
+    assert_int_equal(engine_next_event(w.e, 0, 5, 0), 3);
+    assert_int_equal(engine_next_event(w.e, 0, 5, 3), 4);
+    assert_int_equal(engine_next_event(w.e, 5, 0, 3), 4);
+    assert_int_equal(engine_next_event(w.e, 5, 0, 4), UINT64_MAX);
     world_stop(&w);
 }
 
@@ -129,6 +138,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(only_what_is_safe), cmocka_unit_test(commits_have_ends),
                                        cmocka_unit_test(dropped_nodes_are_passed_over), cmocka_unit_test(hashes_of_many),
-                                       cmocka_unit_test(flushes_in_order)};
+                                       cmocka_unit_test(events_in_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+/* A feed: what DCHANGES was asked, and how far it is. Shared by the command and the two ways of finding events. */
+#ifndef VARVE_MODULES_DOC_CHANGES_H
+#define VARVE_MODULES_DOC_CHANGES_H
+
+#include "modules/doc/node_map.h"
+
+#define FEED_BATCH       64          /* rows hashed and judged together */
+#define FEED_SLICE_BYTES (4u << 20)  /* log bytes looked at in one turn */
+#define FEED_SLICE_NODES 4096
+
+enum feed_filter { FEED_ALL, FEED_COLLECTION, FEED_PREFIX, FEED_KEY };
+
+struct feed {
+    enum feed_filter filter;
+    slice word;              /* of the filter; in argv */
+    uint64_t after;          /* FROM */
+    uint64_t upto;           /* TO; DOC_NOW: none */
+    uint64_t count;
+    bool block;
+    uint64_t block_ms;       /* 0: for ever */
+    uint64_t head;           /* newest seq that may be shown */
+    uint64_t limit;          /* the smaller of head and upto: how far this reply may go */
+    uint64_t at;             /* everything up to here was looked at */
+    uint64_t commit_first;   /* of the newest row */
+    uint16_t db, lineage;
+    uint64_t flushed;        /* of the lineage, now */
+    bool whole;              /* begun at 0: shows what is left, below the horizon too, while nothing more is dropped */
+    uint64_t drops;          /* engine_drops when it began */
+    uint64_t sleep_seq;
+    struct node_maps maps;
+    struct change_cursor *log;
+    /* rows that wait for hash and state */
+    struct buf raws;         /* their nodes' bytes */
+    size_t n_waiting;
+    struct feed_row {
+        size_t offset, n;
+        uint64_t seq, commit_first, commit_last;
+        bool hide_data;
+    } waiting[FEED_BATCH];
+};
+
+/* Looks at the next events by reading the log. E_END: the limit is reached. E_AGAIN: a turn's work is done. E_OK: enough rows. Else a failure. */
+int feed_scan(struct call *c, struct feed *f) MUST_CHECK;
+/* The same for one key, by its versions. */
+int feed_versions(struct call *c, struct feed *f) MUST_CHECK;
+/* Gives the waiting rows their hash and state. */
+int feed_flush(struct call *c, struct feed *f) MUST_CHECK;
+/* The oldest point that a feed with this filter can start from, but for 0. */
+int feed_horizon(struct call *c, const struct feed *f, uint64_t *seq) MUST_CHECK;
+
+#endif
