@@ -305,7 +305,8 @@ struct range_options {
     uint64_t at;       /* UINT64_MAX: the newest folded */
 };
 struct range_cursor;
-/* E_NOTFOUND: no such index; E_AGAIN: being built; E_PRUNED: the point, or the row of a resume; E_SYNTAX: resume is not a position in this index. Options are copied. */
+/* E_NOTFOUND: no such index; E_AGAIN: being built; E_PRUNED: the index cannot tell what stood at the point (a walk of the documents may), or the row of a resume
+ * is gone; E_SYNTAX: resume is not a position in this index. Options are copied. */
 API int engine_range(struct engine *e, const struct range_options *o, struct range_cursor **out) MUST_CHECK;
 /* *key is valid until the next call; *seq: the document version that holds at the point. E_END.
  * E_AGAIN: many entries were looked at without a row; call again, now or on the next turn. */

@@ -12,7 +12,7 @@ int intervals_find(struct engine *e, enum sorted_kind kind, uint16_t lineage, sl
     struct sorted *d = sorted_find(&e->fold->sorted, lineage, coll, path);
     if (!d || d->kind != kind) return E_NOTFOUND;
     if (!atomic_load_explicit(&d->ready, memory_order_acquire)) return E_AGAIN;
-    if (at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS])) return E_PRUNED;
+    if (at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS]) || at < book_get(&d->whole_from)) return E_PRUNED;
     *out = d;
     return E_OK;
 }

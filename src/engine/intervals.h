@@ -27,7 +27,8 @@ struct intervals {
 
 enum interval_edge { EDGE_START, EDGE_END }; /* of everything that begins so */
 
-/* E_NOTFOUND: no index of that kind; E_AGAIN: being built; E_PRUNED: the point lies below the documents' horizon. */
+/* E_NOTFOUND: no index of that kind; E_AGAIN: being built; E_PRUNED: the point lies below the documents' horizon, or where
+ * the index was built too late to know all. */
 int intervals_find(struct engine *e, enum sorted_kind kind, uint16_t lineage, slice coll, slice path, uint64_t at, struct sorted **out) MUST_CHECK;
 /* The streams over the whole index. intervals_close also after a failure. */
 int intervals_open(struct engine *e, struct sorted *d, uint64_t at, struct intervals *out) MUST_CHECK;

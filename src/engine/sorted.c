@@ -1,7 +1,8 @@
 /* Definitions of sorted indexes: the list, its saved form, and what others may ask of it. See sorted.h.
  *
  * Saved form: varint newest number, varint n; then each: varint number, varint since, u16 lineage, u8 kind, u8 state (1 ready, 2 started), varint length + coll, varint length + path,
- * varint entries, bytes, built, varint length + position; for a text index also varint version of Unicode. State 4: stale, whatever that version is. */
+ * varint entries, bytes, built, varint length + position; for a text index also varint version of Unicode; with state 8 varint whole_from. State 4: stale,
+ * whatever that version is. */
 #include "engine/sorted.h"
 #include "base/mem.h"
 #include "base/words.h"
@@ -10,6 +11,7 @@
 #define STATE_READY   1
 #define STATE_STARTED 2
 #define STATE_STALE   4
+#define STATE_PARTLY  8
 
 void sorted_init(struct sorted_set *s)
 {
@@ -151,6 +153,7 @@ void sorted_renew(struct sorted_set *s, struct sorted *d)
     d->stale = d->resumed = d->started = false;
     d->unicode = d->kind == SORTED_TEXT ? words_unicode_version() : 0;
     buf_clear(&d->position);
+    book_set(&d->whole_from, 0);
     book_set(&d->entries, 0), book_set(&d->bytes, 0), book_set(&d->built, 0);
 }
 
@@ -210,7 +213,7 @@ void sorted_save(struct fold *f, struct buf *out)
         put_u16(q, d->lineage);
         q[2] = d->kind;
         q[3] = (uint8_t)((atomic_load(&d->ready) ? STATE_READY : 0) | (d->started ? STATE_STARTED : 0) |
-                         (d->stale ? STATE_STALE : 0));
+                         (d->stale ? STATE_STALE : 0) | (book_get(&d->whole_from) ? STATE_PARTLY : 0));
         q = put_varint(q + 4, book_get(&d->entries));
         q = put_varint(q, book_get(&d->bytes));
         q = put_varint(q, book_get(&d->built));
@@ -218,9 +221,10 @@ void sorted_save(struct fold *f, struct buf *out)
         save_slice(out, d->coll);
         save_slice(out, d->path);
         save_slice(out, buf_slice(&d->position));
-        if (d->kind != SORTED_TEXT) continue;
-        p = buf_reserve(out, VARINT_MAX);
-        out->n += (size_t)(put_varint(p, d->unicode) - p);
+        q = p = buf_reserve(out, 2 * VARINT_MAX);
+        if (d->kind == SORTED_TEXT) q = put_varint(q, d->unicode);
+        if (book_get(&d->whole_from)) q = put_varint(q, book_get(&d->whole_from));
+        out->n += (size_t)(q - p);
     }
 }
 
@@ -236,7 +240,7 @@ static const uint8_t *load_slice(const uint8_t *p, const uint8_t *end, slice *ou
 /* A definition as it was saved. NULL: it does not parse. */
 static const uint8_t *load_one(struct fold *f, const uint8_t *p, const uint8_t *end, uint64_t newest)
 {
-    uint64_t id, since, counts[3], unicode = 0;
+    uint64_t id, since, counts[3], unicode = 0, whole_from = 0;
     slice names[2], position;
     p = get_varint(p, end, &id);
     if (p) p = get_varint(p, end, &since);
@@ -248,6 +252,7 @@ static const uint8_t *load_one(struct fold *f, const uint8_t *p, const uint8_t *
     p = load_slice(p, end, &names[1]);
     p = load_slice(p, end, &position);
     if (p && fixed[2] == SORTED_TEXT) p = get_varint(p, end, &unicode);
+    if (p && (fixed[3] & STATE_PARTLY)) p = get_varint(p, end, &whole_from);
     if (!p || get_u16(fixed) >= ENGINE_DATABASES_MAX || fixed[2] > SORTED_TEXT || unicode > UINT32_MAX) return NULL;
     struct sorted *d = add(&f->sorted, (uint32_t)id, since, get_u16(fixed), fixed[2], names);
     d->stale = (fixed[3] & STATE_STALE) || (fixed[2] == SORTED_TEXT && unicode != d->unicode);
@@ -256,6 +261,7 @@ static const uint8_t *load_one(struct fold *f, const uint8_t *p, const uint8_t *
     atomic_store(&d->ready, (fixed[3] & STATE_READY) != 0);
     d->started = (fixed[3] & STATE_STARTED) != 0;
     d->resumed = !atomic_load(&d->ready);
+    book_set(&d->whole_from, whole_from);
     book_set(&d->entries, counts[0]);
     book_set(&d->bytes, counts[1]);
     book_set(&d->built, counts[2]);

@@ -36,6 +36,7 @@ struct sorted {
     _Atomic uint64_t dropped;      /* seq of the drop, 0 = alive */
     _Atomic uint64_t entries, bytes, built;
     bool started;                  /* false: no document built yet */
+    _Atomic uint64_t whole_from;   /* below this point documents may have stood whose versions were dropped before the build came to them */
     bool resumed;                  /* loaded before it was ready: entries may exist for keys behind the position */
     struct buf position;           /* folding thread only */
 };

@@ -250,6 +250,7 @@ struct build {
     slice key;
     bool open;                        /* a document stands, under the terms in `now` */
     bool gap;                         /* part of the history is gone */
+    bool unknown;                     /* … and what stands behind it is not known yet */
     uint64_t last, ver;               /* of the version before */
     struct sorted_terms now, fresh;
     struct buf mem;
@@ -287,23 +288,32 @@ static void build_change(struct build *b, uint64_t seq)
     b->open = true;
 }
 
+/* From `seq` on it is known again what stood. */
+static void build_known(struct build *b, uint64_t seq)
+{
+    if (b->unknown && seq > book_get(&b->d->whole_from)) book_set(&b->d->whole_from, seq);
+    b->unknown = false;
+}
+
 static int build_version(struct build *b, const struct version *v)
 {
     uint64_t flush = b->open ? dbs_flushed_next(&b->f->dbs, b->d->lineage, b->last) : UINT64_MAX;
     if (flush < v->seq) build_close_all(b, flush);
-    b->gap = b->gap || v->ver != b->ver + 1;
+    if (v->ver != b->ver + 1) b->gap = b->unknown = true;
     b->last = v->seq;
     b->ver = v->ver;
     bool doc = v->op <= NODE_META && v->type == TYPE_DOCUMENT;
     if (!doc && b->open) build_close_all(b, v->seq);
+    if (!doc) build_known(b, v->seq);
     if (!doc || v->op == NODE_META) return E_OK;
     struct node n;
     int rc = b->f->read(b->f->e, v->seq, &b->mem, &n);
-    if (rc == E_PRUNED) {
-        b->gap = true;
-        return E_OK; /* no point can read it any more */
+    if (rc == E_PRUNED) { /* who asks for such a point is told so, by whole_from */
+        b->gap = b->unknown = true;
+        return E_OK;
     }
     if (rc) return rc;
+    build_known(b, v->seq);
     sorted_terms_of(b->d, n.payload, &b->fresh);
     build_change(b, v->seq);
     return E_OK;
@@ -314,13 +324,14 @@ static int build_key(struct build *b)
 {
     struct version_cursor *c = NULL;
     struct version v;
-    b->open = false;
+    b->open = b->unknown = false;
     b->last = b->ver = 0;
     sorted_terms_clear(&b->now);
     int rc = engine_versions(b->f->e, SPACE_KEY, b->d->lineage, b->key, 0, UINT64_MAX, true, &c);
     while (!rc && (rc = version_next(c, &v)) == E_OK) rc = build_version(b, &v);
     version_close(&c);
     if (rc != E_END) return rc;
+    build_known(b, b->last + 1);
     bool counted = b->last > book_get(&b->f->dbs.flushed[b->d->lineage]);
     for (size_t i = 0; i < b->now.n; i++) {
         open_entry(b->f, b->d, sorted_terms_at(&b->now, i), b->key, b->now.term[i].from);
