@@ -161,13 +161,15 @@ crash: $(O)/test-deps-ok $(CRASH)
 # ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -I$(O)/generated -Itests
-FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) src/server/resp.c
+FUZZ_PARTS = src/server/resp.c $(wildcard modules/doc/nql*.c)
+FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) $(FUZZ_PARTS)
+FUZZ_OBJ = $(patsubst %.c,$(ASAN_DIR)/%.o,$(FUZZ_PARTS))
 ASAN_DIR := $(O)/asan
 $(O)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(O)/fuzz/library
-	@$(CC) $(FUZZ_FLAGS) $< tests/fuzz/driver.c $(ASAN_DIR)/src/server/resp.o $(ASAN_DIR)/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $@ && echo "  ld $@"
+	@$(CC) $(FUZZ_FLAGS) $< tests/fuzz/driver.c $(FUZZ_OBJ) $(ASAN_DIR)/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $@ && echo "  ld $@"
 $(O)/fuzz/library: $(FUZZ_SRC)
 	@mkdir -p $(@D)
-	@$(MAKE) -s MODE=asan O=$(ASAN_DIR) $(ASAN_DIR)/libvarve.a $(ASAN_DIR)/src/server/resp.o
+	@$(MAKE) -s MODE=asan O=$(ASAN_DIR) $(ASAN_DIR)/libvarve.a $(FUZZ_OBJ)
 	@touch $@
 .PHONY: fuzz
 fuzz: $(O)/test-deps-ok $(WORDS_TABLE)
