@@ -25,5 +25,7 @@ const struct command doc_edit[] = {
      "key point point [OPS|MERGE]", NULL, NULL},
     {"drevert", cmd_drevert, -3, CMD_WRITE | CMD_DENYOOM, PAST, KEYS_ONE("RW ACCESS UPDATE"), "Gives a key the value that it had at a point",
      "1.0.0", "document", "O(N) with N the bytes of the value", "key point " WRITE_OPTIONS, NULL, NULL},
+    {"dtimeline", cmd_dtimeline, -2, CMD_READONLY, PAST, KEYS_ONE("RO ACCESS"), "Which version of a document holds at which instant of valid time",
+     "1.0.0", "document", "O(N) with N the versions of the key", "key [ASOF point] [FROM time] [TO time]", NULL, NULL},
     {0},
 };

@@ -35,6 +35,8 @@ void cmd_pttl(struct call *c);
 void cmd_expiretime(struct call *c);
 void cmd_pexpiretime(struct call *c);
 void cmd_persist(struct call *c);
+void cmd_dump(struct call *c);
+void cmd_restore(struct call *c);
 void cmd_object_encoding(struct call *c);
 void cmd_object_freq(struct call *c);
 void cmd_object_idletime(struct call *c);

@@ -69,6 +69,7 @@ API void ks_leave(struct ks_ctx *c);
 API void ks_begin(struct ks_ctx *c);
 API bool ks_in_batch(const struct ks_ctx *c);
 API int ks_commit(struct ks_ctx *c) MUST_CHECK;
+API void ks_abort(struct ks_ctx *c); /* all is as it was before begin */
 
 /* ---- reading the present ---- */
 struct ks_value {             /* borrowed; valid until the next write or the end of the command */
@@ -88,6 +89,8 @@ API int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) MU
 API void ks_prefetch(struct ks_ctx *c, const slice *keys, size_t n);
 struct ks_usage { uint64_t idle_ms; uint8_t freq; size_t bytes; bool loaded; };
 API int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out) MUST_CHECK; /* OBJECT IDLETIME/FREQ, MEMORY USAGE */
+/* RESTORE: what ks_usage then tells of a key that is in memory; nothing is logged. */
+API void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq);
 /* The key's state as WATCH must remember it. */
 API int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp) MUST_CHECK;
 /* Was the key written, deleted, flushed, swapped away or ended by time between two stamps? A key that was already past its expiry at the first, or one

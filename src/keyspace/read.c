@@ -115,6 +115,18 @@ int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out)
     return E_OK;
 }
 
+void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq)
+{
+    struct place p;
+    ASSERT(c->db < c->ks->databases && !c->viewing);
+    ASSERT(key.n <= NODE_KEY_MAX);
+    place_find(c, ks_line(c->ks, c->ks->map[c->db]), key, &p);
+    if (p.e == NULL || !entry_live(p.e)) return;
+    uint64_t now_s = c->now_ms / 1000;
+    p.e->used_s = (uint32_t)(now_s - (idle_s < now_s ? idle_s : now_s)) & 0xffffff;
+    p.e->freq = freq;
+}
+
 /* Live: odd, by the head. Absent: even, by the head, so that making and deleting again shows; 0 for what never was or timed out, so that
  * databases may change places under a key that is in neither. */
 /* A stamp packs lineage (16 bits), the head's seq (47 bits, 0 for what time has ended) and whether the key is live. */

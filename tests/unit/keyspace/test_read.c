@@ -107,6 +107,13 @@ static void test_usage_knows_idle_time_and_frequency(void **state)
     assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
     assert_int_equal(u.idle_ms, 0);
     assert_true(u.freq > 6);
+    ks_set_usage(&f->c, S("k"), 3600, 77);
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_true(u.idle_ms == 3600000 && u.freq == 17); /* an hour has worn it down */
+    ks_set_usage(&f->c, S("none"), 1, 1);
+    ks_set_usage(&f->c, S("k"), 0, 77);
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_true(u.idle_ms == 0 && u.freq == 77);
     uint8_t high = u.freq;
     f->c.now_ms += 3 * 60000;
     assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
