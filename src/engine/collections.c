@@ -204,33 +204,68 @@ static int count_document(struct engine *e, struct collections *to, uint16_t lin
     return rc == E_END ? E_OK : rc;
 }
 
+/* A key of the C range without an entry at the point: was it not there yet, or was what it had dropped? */
+static int judge_unknown(struct engine *e, uint16_t lineage, slice key, uint64_t at)
+{
+    struct version v;
+    if (book_get(&e->fold->horizon[HORIZON_DOCUMENT_CHANGES]) == 0) return E_OK;
+    int rc = engine_find(e, SPACE_KEY, lineage, key, at, FIND_ALL, &v);
+    return rc == E_NOTFOUND ? E_OK : rc;
+}
+
+struct count {
+    struct engine *e;
+    struct collections *to;
+    uint16_t lineage;
+    uint64_t at;
+    struct db_view view;
+    struct buf last; /* the key at hand */
+    bool any, judged;
+};
+
+/* One entry of the key at hand, newest first. */
+static int count_entry(struct count *c, slice key, uint64_t seq, slice value)
+{
+    bool stood = false;
+    int rc = E_OK;
+    if (!c->any || !slice_eq(buf_slice(&c->last), key)) {
+        if (c->any && !c->judged) rc = judge_unknown(c->e, c->lineage, buf_slice(&c->last), c->at);
+        c->any = true;
+        c->judged = false;
+        buf_clear(&c->last);
+        buf_add_slice(&c->last, key);
+    }
+    if (rc || c->judged || seq > c->at) return rc;
+    c->judged = true;
+    if (seq <= c->view.flushed) return E_OK;
+    rc = range_flag_parse(value, &stood);
+    if (!rc) rc = count_document(c->e, c->to, c->lineage, key, &c->view, c->at);
+    return rc != E_NOTFOUND ? rc : stood ? E_PRUNED : E_OK; /* it was there, and nobody knows what it weighed */
+}
+
 static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct collections *to)
 {
     struct index_snap *s = NULL;
     struct index_iter *it = NULL;
-    struct buf lower = {0}, upper = {0}, key = {0}, last = {0};
-    struct db_view view = {.lineage = lineage, .flushed = dbs_flushed(&e->fold->dbs, lineage, at)};
-    bool any = false, stood = false;
+    struct buf lower = {0}, upper = {0}, key = {0};
+    struct count c = {.e = e, .to = to, .lineage = lineage, .at = at, .view = {.lineage = lineage, .flushed = dbs_flushed(&e->fold->dbs, lineage, at)}};
     range_doc_from(&lower, lineage, (slice){0});
     range_doc_from(&upper, lineage, (slice){0});
     range_end(&upper);
-    int rc = index_snapshot(e->index, INDEX_ALL, &s);
+    int rc = at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS]) ? E_PRUNED : index_snapshot(e->index, INDEX_ALL, &s);
     if (!rc) rc = index_iter_open(s, buf_slice(&lower), buf_slice(&upper), &it);
     for (int step = rc ? rc : index_seek(it, buf_slice(&lower)); !rc; step = index_next(it)) {
         uint64_t seq;
         rc = step ? step : range_doc_parse(index_key(it), &key, &seq);
-        if (rc || seq > at || seq <= view.flushed) continue;
-        if (any && slice_eq(buf_slice(&last), buf_slice(&key))) continue;
-        any = true;
-        buf_clear(&last);
-        buf_add(&last, key.p, key.n);
-        rc = range_flag_parse(index_value(it), &stood);
-        if (!rc) rc = count_document(e, to, lineage, buf_slice(&key), &view, at);
-        if (rc == E_NOTFOUND) rc = stood ? E_PRUNED : E_OK; /* it was there, and nobody knows what it weighed */
+        if (!rc) rc = count_entry(&c, buf_slice(&key), seq, index_value(it));
+    }
+    if (rc == E_END && c.any && !c.judged) {
+        int last = judge_unknown(e, lineage, buf_slice(&c.last), at);
+        if (last) rc = last;
     }
     index_iter_close(&it);
     index_snap_close(&s);
-    buf_fini(&lower), buf_fini(&upper), buf_fini(&key), buf_fini(&last);
+    buf_fini(&lower), buf_fini(&upper), buf_fini(&key), buf_fini(&c.last);
     return rc == E_END ? E_OK : rc;
 }
 

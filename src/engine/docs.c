@@ -2,7 +2,10 @@
  *
  * The C range has one entry for each time a key became a document or stopped being one, newest first within a key. A document stands at P when the
  * newest entry at or before P is alive and above the newest flush at P. A key with a long history of coming and going is left by
- * a seek, so the cursor's cost grows with the number of keys, not of transitions. */
+ * a seek, so the cursor's cost grows with the number of keys, not of transitions.
+ *
+ * Transitions that only dropped versions could show are taken away (fold_forget.c). So a key with none at or before P may have stood there all the
+ * same: it is given out when its version at P was dropped, and whoever looks for that is told E_PRUNED. */
 #include "base/mem.h"
 #include "engine/books.h"
 
@@ -10,10 +13,13 @@
 
 struct doc_cursor {
     struct index_iter *it;
+    struct engine *e;
     struct buf lower, key, last, probe;
     uint16_t lineage;
     uint64_t at, flushed;
+    bool dropped; /* versions of documents were, some time */
     bool started, ended, ever;
+    bool left; /* the iterator is at the key behind `last` already */
 };
 
 int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out)
@@ -34,6 +40,8 @@ int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, u
     }
     int rc = index_snapshot(e->index, INDEX_ALL, &s);
     /* Read behind the snapshot: a flush that the view knows is then in no case missing here. */
+    c->e = e;
+    c->dropped = at != UINT64_MAX && book_get(&e->fold->horizon[HORIZON_DOCUMENT_CHANGES]) > 0;
     c->flushed = dbs_flushed(&e->fold->dbs, lineage, at);
     if (slice_cmp(buf_slice(&c->lower), buf_slice(&upper)) >= 0) c->ended = true;
     if (!rc && !c->ended) rc = index_iter_open(s, buf_slice(&c->lower), buf_slice(&upper), &c->it);
@@ -60,13 +68,22 @@ static int leave_key(struct doc_cursor *c)
     return index_seek(c->it, buf_slice(&c->probe));
 }
 
-/* With the iterator at a key's first entry: does the document stand? The key is in c->last. *left: the key had no entry old enough, and
- * the iterator is at the next one. */
-static int judge_key(struct doc_cursor *c, bool *stands, bool *left)
+/* The key in c->last has no transition at or before the point. */
+static int judge_unknown(struct doc_cursor *c, bool *stands)
+{
+    struct version v;
+    if (!c->dropped) return E_OK;
+    int rc = engine_find(c->e, SPACE_KEY, c->lineage, buf_slice(&c->last), c->at, FIND_ALL, &v);
+    *stands = rc == E_PRUNED;
+    return rc == E_PRUNED || rc == E_NOTFOUND ? E_OK : rc;
+}
+
+/* With the iterator at a key's first entry: does the document stand? The key is in c->last. */
+static int judge_key(struct doc_cursor *c, bool *stands)
 {
     uint64_t seq;
     int rc = range_doc_parse(index_key(c->it), &c->last, &seq);
-    *stands = *left = false;
+    *stands = c->left = false;
     for (int i = 0; !rc && seq > c->at; i++) {
         if (i < STEPS_BEFORE_SEEK) {
             rc = index_next(c->it);
@@ -74,10 +91,11 @@ static int judge_key(struct doc_cursor *c, bool *stands, bool *left)
             range_doc(&c->probe, c->lineage, buf_slice(&c->last), c->at);
             rc = index_seek(c->it, buf_slice(&c->probe));
         }
+        c->ended = rc == E_END;
         if (!rc) rc = range_doc_parse(index_key(c->it), &c->key, &seq);
-        if (rc) return rc;
-        *left = !slice_eq(buf_slice(&c->key), buf_slice(&c->last));
-        if (*left) return E_OK;
+        if (rc && !c->ended) return rc;
+        c->left = c->ended || !slice_eq(buf_slice(&c->key), buf_slice(&c->last));
+        if (c->left) return judge_unknown(c, stands);
     }
     if (!rc) rc = range_flag_parse(index_value(c->it), stands);
     if (c->ever) *stands = true; /* a key has entries only because it was a document once */
@@ -95,15 +113,16 @@ int doc_cursor_next(struct doc_cursor *c, slice *key)
 {
     ASSERT(c && key);
     int rc = E_OK;
-    bool stands = false, left = false;
-    if (c->ended) return E_END;
+    bool stands = false;
     while (!rc && !stands) {
-        if (!c->started)
+        if (c->ended)
+            rc = E_END;
+        else if (!c->started)
             rc = index_seek(c->it, buf_slice(&c->lower));
-        else if (!left)
+        else if (!c->left)
             rc = leave_key(c);
         c->started = true;
-        if (!rc) rc = judge_key(c, &stands, &left);
+        if (!rc) rc = judge_key(c, &stands);
     }
     if (rc == E_END) c->ended = true;
     if (!rc) *key = buf_slice(&c->last);

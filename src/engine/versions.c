@@ -98,19 +98,26 @@ static uint64_t trace_horizon(struct engine *e, uint8_t space)
     return space == SPACE_LINK ? horizon_of(e, HORIZON_DOCUMENTS) : 0;
 }
 
+/* The oldest version that is there; where that is the first one, and the point from which on it is known that nothing was before, the lower of them. */
+static int oldest_readable(struct engine *e, uint8_t space, const struct buf *probe, struct version *out)
+{
+    uint64_t horizon = trace_horizon(e, space);
+    int rc = oldest_version(e, probe, out);
+    bool unknown = rc == E_NOTFOUND || (!rc && out->ver <= 1 && horizon > 0 && horizon < out->seq);
+    if (unknown) *out = (struct version){.seq = horizon};
+    return rc == E_NOTFOUND ? E_OK : rc;
+}
+
 /* Nothing at or before `at`: because nothing was, or because it was dropped? */
 static int judge_miss(struct engine *e, uint8_t space, struct buf *probe, uint64_t at, struct version *out)
 {
     struct version v;
     if (at == UINT64_MAX) return E_NOTFOUND;
     int rc = probe_at(e, INDEX_ALL, probe, UINT64_MAX, &v);
-    if (!rc) rc = oldest_version(e, probe, &v);
+    if (!rc) rc = oldest_readable(e, space, probe, &v);
+    if (rc == E_NOTFOUND) v = (struct version){.seq = trace_horizon(e, space)};
     if (rc && rc != E_NOTFOUND) return rc;
-    if (rc == E_NOTFOUND || v.ver <= 1) {
-        uint64_t horizon = trace_horizon(e, space);
-        if (at >= horizon) return E_NOTFOUND;
-        if (rc || v.seq > horizon) v = (struct version){.seq = horizon};
-    }
+    if (v.ver <= 1 && at >= trace_horizon(e, space)) return E_NOTFOUND;
     *out = v;
     return E_PRUNED;
 }
@@ -205,10 +212,9 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     int rc = probe_at(e, scope, probe, at, &v);
     if (rc == E_NOTFOUND) return judge_miss(e, space, probe, at, out);
     if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(is_dropped(e, v.seq), 0)) {
-        rc = oldest_version(e, probe, &v);
-        if (rc == E_NOTFOUND) v = (struct version){.seq = trace_horizon(e, space)}; /* nothing of it will be left */
-        if (!rc || rc == E_NOTFOUND) *out = v;
-        return rc && rc != E_NOTFOUND ? rc : E_PRUNED;
+        rc = oldest_readable(e, space, probe, &v);
+        if (!rc) *out = v;
+        return rc ? rc : E_PRUNED;
     }
     if (!rc && __builtin_expect(v.flags & RANGE_VERSION_GAP, 0)) {
         v.flags &= (uint16_t)~RANGE_VERSION_GAP;
