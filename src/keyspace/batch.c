@@ -137,6 +137,35 @@ static void restore(struct keyspace *ks, struct undo *r)
     }
 }
 
+static void give_back(struct ks_ctx *c, struct ks_undo *u)
+{
+    for (size_t i = u->n; i > 0; i--) restore(c->ks, &u->v[i - 1]);
+    c->ks->forgot = u->forgot;
+    c->last_seq = u->base_seq;
+    c->end = u->end;
+    c->nodes = u->base_nodes;
+}
+
+static void end_batch(struct ks_ctx *c, struct ks_undo *u)
+{
+    u->n = 0;
+    u->open = false;
+    token_clear(&u->tokens);
+    thing_clear(u);
+    if (u->keys.cap > (1u << 20)) buf_fini(&u->keys);
+    buf_clear(&u->keys);
+    c->undo = NULL;
+}
+
+void ks_abort(struct ks_ctx *c)
+{
+    struct ks_undo *u = c->undo;
+    ASSERT(c->batch != NULL && u != NULL && u->open);
+    engine_batch_abort(&c->batch);
+    give_back(c, u);
+    end_batch(c, u);
+}
+
 int ks_commit(struct ks_ctx *c)
 {
     struct keyspace *ks = c->ks;
@@ -150,17 +179,8 @@ int ks_commit(struct ks_ctx *c)
         for (size_t i = 0; i < u->n; i++) settle(ks, &u->v[i]);
         if (any) c->end = end;
     } else {
-        for (size_t i = u->n; i > 0; i--) restore(ks, &u->v[i - 1]);
-        ks->forgot = u->forgot;
-        c->last_seq = u->base_seq;
-        c->end = u->end;
-        c->nodes = u->base_nodes;
+        give_back(c, u);
     }
-    u->n = 0;
-    u->open = false;
-    token_clear(&u->tokens);
-    if (u->keys.cap > (1u << 20)) buf_fini(&u->keys);
-    buf_clear(&u->keys);
-    c->undo = NULL;
+    end_batch(c, u);
     return err;
 }

@@ -43,7 +43,7 @@ struct undo {
     enum undo_kind kind;
     uint16_t lineage;         /* SWAP: first database */
     uint16_t other;           /* SWAP: second database */
-    uint64_t hash;            /* KEY */
+    uint64_t hash;            /* KEY, THING */
     struct entry *old;        /* KEY: what the table held, owned; NULL = nothing */
     size_t key_at, key_bytes; /* KEY, THING: in ks_undo.keys */
     uint64_t a, b;            /* COUNTS: keys, expiring. FLUSH: flushed. THING: seq, ver */
@@ -73,6 +73,8 @@ struct ks_undo {
     uint32_t base_nodes;
     bool open;
     struct token_book tokens;
+    uint32_t *things; /* THING entries by hash: 1 + place in v, 0 = free; cap a power of two, at most half used */
+    size_t n_things, things_cap;
 };
 
 /* See late.c. */
@@ -209,6 +211,9 @@ void token_note(struct ks_ctx *c, const struct node *n, const struct receipt *r)
 void token_clear(struct token_book *b);
 void token_fini(struct token_book *b);
 void token_unlock(struct ks_ctx *c);
+
+/* ---- thing.c ---- */
+void thing_clear(struct ks_undo *u);
 
 /* ---- lock.c ---- */
 void lock_open(struct keyspace *ks);

@@ -1,22 +1,80 @@
 /* Versioned things that are not keys: links, tags, retention rules, index definitions. Rare, so nothing of them is cached: the index
- * is brought up to date and asked. Within a batch, what the batch wrote itself is remembered in the undo list. */
+ * is brought up to date and asked. Within a batch, what the batch wrote itself is remembered in the undo list, and found there by a hash table: a batch may
+ * write very many links. */
 #include "keyspace/parts.h"
+
+#include "base/mem.h"
+
+#define THINGS_MIN 64
 
 struct known {
     uint64_t seq, ver;
     bool live;
 };
 
+static uint64_t hash_of(const struct ks_ctx *c, uint8_t space, uint16_t lineage, slice key)
+{
+    return key_hash(&c->ks->seed, key.p, key.n) + space * 0x9e3779b97f4a7c15ull + lineage;
+}
+
+/* Where the thing's newest entry is named, or would be. */
+static uint32_t *slot_of(const struct ks_undo *u, uint64_t hash, uint8_t space, uint16_t lineage, slice key)
+{
+    for (size_t i = hash & (u->things_cap - 1);; i = (i + 1) & (u->things_cap - 1)) {
+        if (u->things[i] == 0) return &u->things[i];
+        const struct undo *r = &u->v[u->things[i] - 1];
+        ASSERT(r->kind == UNDO_THING);
+        if (r->hash == hash && r->space == space && r->lineage == lineage && slice_eq(slice_of(u->keys.p + r->key_at, r->key_bytes), key))
+            return &u->things[i];
+    }
+}
+
+static void grow(struct ks_undo *u)
+{
+    uint32_t *old = u->things;
+    size_t cap = u->things_cap;
+    u->things_cap = cap != 0 ? cap * 2 : THINGS_MIN;
+    u->things = mem_zalloc(u->things_cap * sizeof *u->things);
+    for (size_t i = 0; i < cap; i++) {
+        if (old[i] == 0) continue;
+        const struct undo *r = &u->v[old[i] - 1];
+        *slot_of(u, r->hash, r->space, r->lineage, slice_of(u->keys.p + r->key_at, r->key_bytes)) = old[i];
+    }
+    mem_free(old);
+}
+
+void thing_clear(struct ks_undo *u)
+{
+    mem_free(u->things);
+    u->things = NULL;
+    u->things_cap = u->n_things = 0;
+}
+
 static const struct undo *in_batch(const struct ks_ctx *c, uint8_t space, uint16_t lineage, slice key)
 {
     const struct ks_undo *u = c->undo;
-    for (size_t i = u != NULL ? u->n : 0; i > 0; i--) {
-        const struct undo *r = &u->v[i - 1];
-        if (r->kind == UNDO_THING && r->space == space && r->lineage == lineage &&
-            slice_eq(slice_of(u->keys.p + r->key_at, r->key_bytes), key))
-            return r;
-    }
-    return NULL;
+    if (u == NULL || u->things_cap == 0) return NULL;
+    uint32_t at = *slot_of(u, hash_of(c, space, lineage, key), space, lineage, key);
+    return at != 0 ? &u->v[at - 1] : NULL;
+}
+
+static void remember(struct ks_ctx *c, const struct node *n, uint64_t seq)
+{
+    struct ks_undo *u = c->undo;
+    if (u->things_cap < 2 * (u->n_things + 1)) grow(u);
+    struct undo *r = undo_add(c, UNDO_THING);
+    r->hash = hash_of(c, n->space, n->lineage, n->key);
+    r->space = n->space;
+    r->lineage = n->lineage;
+    r->a = seq;
+    r->b = n->ver;
+    r->live = n->op == NODE_PUT;
+    r->key_at = u->keys.n;
+    r->key_bytes = n->key.n;
+    buf_add_slice(&u->keys, n->key);
+    uint32_t *slot = slot_of(u, r->hash, n->space, n->lineage, n->key);
+    u->n_things += *slot == 0;
+    *slot = (uint32_t)u->n;
 }
 
 static int look_up(struct ks_ctx *c, uint8_t space, const struct line *l, slice key, struct known *out)
@@ -63,17 +121,7 @@ static int write_thing(struct ks_ctx *c, uint8_t op, uint8_t space, slice key, s
     }
     err = write_node(c, &n, w != NULL && w->want_hash, &r);
     if (err != E_OK) return err;
-    if (c->batch != NULL) {
-        struct undo *u = undo_add(c, UNDO_THING);
-        u->space = space;
-        u->lineage = l->lineage;
-        u->a = r.seq;
-        u->b = n.ver;
-        u->live = op == NODE_PUT;
-        u->key_at = c->undo->keys.n;
-        u->key_bytes = key.n;
-        buf_add_slice(&c->undo->keys, key);
-    }
+    if (c->batch != NULL) remember(c, &n, r.seq);
     if (w != NULL && w->receipt != NULL) *w->receipt = r;
     return E_OK;
 }

@@ -141,11 +141,38 @@ static void test_a_commit_that_fails_puts_everything_back(void **state)
     os_free(&f.os);
 }
 
+static void test_an_abort_leaves_no_trace(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "a", "0");
+    put(f, "gone", "0");
+    uint64_t seq = f->c.last_seq, end = f->c.end;
+    ks_begin(&f->c);
+    put(f, "a", "1");
+    put(f, "b", "1");
+    assert_int_equal(ks_delete(&f->c, S("gone"), NULL), E_OK);
+    assert_int_equal(ks_put_thing(&f->c, SPACE_TAG, S("t"), (slice){0}, NULL), E_OK);
+    ks_abort(&f->c);
+    assert_false(ks_in_batch(&f->c));
+    assert_int_equal(f->c.last_seq, seq);
+    assert_int_equal(f->c.end, end);
+    assert_value(f, "a", "0");
+    assert_value(f, "gone", "0");
+    assert_int_equal(ks_count(&f->c, 0, NULL), 2);
+    assert_int_equal(ks_delete_thing(&f->c, SPACE_TAG, S("t"), NULL), E_NOTFOUND);
+    put(f, "a", "2");
+    assert_int_equal(f->c.last_seq, seq + 1);
+    fixture_reopen(f);
+    assert_value(f, "a", "2");
+    assert_counts_agree(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(test_a_batch_is_one_commit),
         WITH_KEYSPACE(test_an_empty_batch_writes_nothing),
+        WITH_KEYSPACE(test_an_abort_leaves_no_trace),
         WITH_KEYSPACE(test_a_batch_may_flush_what_it_wrote),
         WITH_KEYSPACE(test_meta_of_a_cold_key_can_be_read_inside_the_batch),
         cmocka_unit_test(test_a_commit_that_fails_puts_everything_back),

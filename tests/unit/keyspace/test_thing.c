@@ -51,12 +51,42 @@ static void test_links_end_with_their_database(void **state)
     buf_fini(&key);
 }
 
+static void test_a_batch_of_many_things(void **state)
+{
+    struct fixture *f = *state;
+    struct buf key = {0};
+    char name[32];
+    static const uint8_t point[8] = {1};
+    for (int round = 0; round < 2; round++) {
+        ks_begin(&f->c);
+        for (int i = 0; i < 3000; i++) {
+            (void)snprintf(name, sizeof name, "t%d", i % 1000);
+            link_key(&key, S("a"), S("knows"), S(name));
+            assert_int_equal(ks_put_thing(&f->c, SPACE_LINK, buf_slice(&key), (slice){0}, NULL), E_OK);
+            if (i < 10) assert_int_equal(ks_put_thing(&f->c, SPACE_TAG, buf_slice(&key), slice_of(point, 8), NULL), E_OK);
+        }
+        link_key(&key, S("a"), S("knows"), S("t7"));
+        assert_int_equal(ks_delete_thing(&f->c, SPACE_LINK, buf_slice(&key), NULL), E_OK);
+        assert_int_equal(ks_delete_thing(&f->c, SPACE_LINK, buf_slice(&key), NULL), E_NOTFOUND);
+        assert_int_equal(ks_delete_thing(&f->c, SPACE_TAG, buf_slice(&key), NULL), E_OK);
+        assert_int_equal(ks_commit(&f->c), E_OK);
+    }
+    struct version v;
+    assert_int_equal(engine_catch_up(f->e, 0), E_OK);
+    assert_int_equal(engine_find(f->e, SPACE_LINK, 0, buf_slice(&key), UINT64_MAX, FIND_ALL, &v), E_OK);
+    assert_int_equal(v.ver, 8);
+    assert_int_equal(engine_find(f->e, SPACE_TAG, 0, buf_slice(&key), UINT64_MAX, FIND_ALL, &v), E_OK);
+    assert_int_equal(v.ver, 4);
+    buf_fini(&key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(test_things_have_versions_and_tombstones),
         WITH_KEYSPACE(test_a_batch_knows_the_things_it_wrote),
         WITH_KEYSPACE(test_links_end_with_their_database),
+        WITH_KEYSPACE(test_a_batch_of_many_things),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
