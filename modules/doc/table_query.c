@@ -9,7 +9,7 @@ static const struct command dindex_sub[] = {
      CMD_WRITE | CMD_DENYOOM,
      DOC,
      {{0}},
-     "Defines a sorted index over one field of a collection and builds it beside traffic",
+     "Defines a sorted index over the values or the words of one field of a collection and builds it beside traffic",
      "1.0.0",
      "document",
      "O(1), then O(N log N) in the background with N the versions of the collection",

@@ -22,7 +22,8 @@
  * H: generation = newest flush of the lineage when folded, so a flush needs no deletes.
  * S: kind NODE_FLUSH with a = lineage or NODE_ALL_LINEAGES; kind NODE_SWAP with the two database numbers.
  * I, J: `index` is the definition's number: one byte below F0, else F0 and u32, so that the first eight bytes of a key, which the index's write
- * buffer compares first, reach into the sort key. An entry holds at points [from, to); a live one until the next flush.
+ * buffer compares first, reach into the sort key. An entry holds at points [from, to); a live one until the next flush. The sort key of an ordered index is
+ * json_sort_key of the value, cut at RANGE_SORT_KEY_MAX; of a text index a word (base/words.h, at most WORD_BYTES_MAX bytes) and a 00 byte.
  *
  * Values read from the index are checked: a parse that fails is E_CORRUPT. */
 #ifndef VARVE_ENGINE_RANGES_H
