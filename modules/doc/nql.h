@@ -88,7 +88,7 @@ struct nql_query {
     const struct nql_expr *where; /* NULL: every row */
     struct {
         bool given, has_path;
-        slice words;      /* unescaped; at least one byte that is not white space */
+        slice words;      /* unescaped; words_query_parse takes it */
         uint32_t path;    /* when has_path: only strings at that path (in its value and below); else any string of the document */
     } search;             /* not looked at by nql_match */
     struct {

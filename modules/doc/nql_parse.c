@@ -495,10 +495,11 @@ static bool clause_search(struct parser *p)
 {
     const uint8_t *at = nql_lex_here(&p->l);
     struct nql_value v = {0};
-    bool word = false;
+    struct words_query words;
     if (!parse_text(p, "SEARCH", &v)) return false;
-    for (size_t i = 0; i < v.text.n; i++) word |= !memchr(" \t\r\n", v.text.p[i], 4);
-    if (!word) return nql_lex_fail(&p->l, at, "SEARCH takes at least one word");
+    int r = words_query_parse(v.text, &words);
+    if (r == E_TOOBIG) return nql_lex_fail(&p->l, at, "SEARCH takes at most %d words", WORDS_QUERY_MAX);
+    if (r != E_OK) return nql_lex_fail(&p->l, at, "SEARCH takes at least one word");
     p->q->search.given = true;
     p->q->search.words = v.text;
     p->q->search.has_path = nql_lex_take(&p->l, "IN");

@@ -120,6 +120,7 @@ static void faults_have_places(void **state)
         {"FROM plan TRAVERSE order", 19, "a relation expected, found a key word; put it in quotes if it is meant"},
         {"FROM plan SEARCH words", 17, "a string in quotes expected, found 'words'"},
         {"FROM plan SEARCH \"  \"", 17, "SEARCH takes at least one word"},
+        {"FROM plan SEARCH '*, -'", 17, "SEARCH takes at least one word"},
         {"FROM plan SEARCH \"a\" IN _id", 24, "SEARCH looks into fields of the document only"},
         {"FROM a:b", 5, "a collection's name has no ':'"},
         {"FROM plan AS OF", 15, "a point expected at the end"},
@@ -324,6 +325,7 @@ static void limits(void **state)
     at_most("FROM a GROUP BY ", "a%u, ", "b", NQL_GROUP_MAX - 1, "GROUP BY takes at most 8 paths");
     at_most("FROM a GROUP BY b ", "SUM a%u ", "MIN b", NQL_AGGREGATES_MAX - 1, "more than 16 aggregates");
     at_most("FROM a ORDER BY ", "a%u, ", "b", NQL_ORDER_MAX - 1, "ORDER BY takes at most 8 items");
+    at_most("FROM a SEARCH 'b", " w%u", "'", WORDS_QUERY_MAX - 1, "SEARCH takes at most 32 words");
     at_most("FROM a FIELDS ", "a%u, ", "b", NQL_FIELDS_MAX - 1, "more than 64 different paths");
     struct buf b = {0};
     struct nql_query *q = NULL;
