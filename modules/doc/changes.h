@@ -6,7 +6,8 @@
 
 #define FEED_BATCH       64          /* rows hashed and judged together */
 #define FEED_SLICE_BYTES (4u << 20)  /* log bytes looked at in one turn */
-#define FEED_SLICE_NODES 4096
+#define FEED_SLICE_NODES 8192
+#define FEED_SLICE_ROWS  512         /* so that the answers of a pipeline go out one after the other, and others run between */
 
 enum feed_filter { FEED_ALL, FEED_COLLECTION, FEED_PREFIX, FEED_KEY };
 

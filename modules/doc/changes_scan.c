@@ -58,41 +58,59 @@ static int wanted(struct call *c, const struct feed *f, const struct node *n, bo
 
 /* ---- rows ---- */
 
-static int judge(struct call *c, const struct feed *f, struct doc_view *v)
+/* head: the key's newest seq, 0 = ask the index. */
+static int judge(struct call *c, const struct feed *f, uint64_t head, struct doc_view *v)
 {
     const struct node *n = &v->node;
-    struct version newest;
+    struct version newest = {.seq = head};
     v->state = node_is_live(n) ? DOC_OLD : DOC_DELETED;
     if (!doc_node_has_key(n)) v->state = DOC_LIVE;
     if (v->state != DOC_OLD || n->seq <= f->flushed) return E_OK;
     if (n->expire_ms != 0 && n->expire_ms <= c->ks.now_ms) return E_OK;
-    int r = engine_find(doc_engine(c), n->space, n->lineage, n->key, UINT64_MAX, FIND_ALL, &newest);
+    int r = head ? E_OK : engine_find(doc_engine(c), n->space, n->lineage, n->key, UINT64_MAX, FIND_ALL, &newest);
     if (r == E_OK && newest.seq == n->seq) v->state = DOC_LIVE;
     return r == E_NOTFOUND || r == E_PRUNED ? E_OK : r;
 }
 
-static int add_row(struct call *c, struct feed *f, const struct feed_row *row, const uint8_t hash[HASH_BYTES])
+static int decode_rows(const struct feed *f, struct node *nodes)
 {
-    struct doc_view v = {.seq = row->seq, .commit_first = row->commit_first, .commit_last = row->commit_last};
-    int r = node_decode(slice_of(f->raws.p + row->offset, row->n), &v.node);
-    if (r == E_OK) r = judge(c, f, &v);
-    if (r != E_OK) return r;
-    memcpy(v.hash, hash, HASH_BYTES);
-    bool with_data = f->maps.with_data;
-    f->maps.with_data = with_data && !row->hide_data;
-    node_maps_add_view(c, &f->maps, &v, NODE_MAP_NO_DEPTH);
-    f->maps.with_data = with_data;
-    return E_OK;
+    int r = E_OK;
+    for (size_t i = 0; i < f->n_waiting && r == E_OK; i++)
+        r = node_decode(slice_of(f->raws.p + f->waiting[i].offset, f->waiting[i].n), &nodes[i]);
+    return r;
+}
+
+/* What memory knows of the rows' keys. */
+static void find_heads(struct call *c, const struct feed *f, const struct node *nodes, uint64_t *heads)
+{
+    slice keys[FEED_BATCH];
+    for (size_t i = 0; i < f->n_waiting; i++) keys[i] = nodes[i].space == SPACE_KEY ? nodes[i].key : (slice){0};
+    ks_heads(&c->ks, f->lineage, keys, f->n_waiting, heads);
+    for (size_t i = 0; i < f->n_waiting; i++)
+        if (nodes[i].space != SPACE_KEY) heads[i] = 0;
 }
 
 int feed_flush(struct call *c, struct feed *f)
 {
     slice raw[FEED_BATCH];
     uint8_t hash[FEED_BATCH][HASH_BYTES];
-    int r = E_OK;
+    struct node nodes[FEED_BATCH];
+    uint64_t heads[FEED_BATCH];
+    bool with_data = f->maps.with_data;
+    if (f->n_waiting == 0) return E_OK;
     for (size_t i = 0; i < f->n_waiting; i++) raw[i] = slice_of(f->raws.p + f->waiting[i].offset, f->waiting[i].n);
     engine_hash_nodes(f->n_waiting, raw, hash);
-    for (size_t i = 0; i < f->n_waiting && r == E_OK; i++) r = add_row(c, f, &f->waiting[i], hash[i]);
+    int r = decode_rows(f, nodes);
+    if (r == E_OK) find_heads(c, f, nodes, heads);
+    for (size_t i = 0; i < f->n_waiting && r == E_OK; i++) {
+        const struct feed_row *row = &f->waiting[i];
+        struct doc_view v = {.seq = row->seq, .node = nodes[i], .commit_first = row->commit_first, .commit_last = row->commit_last};
+        memcpy(v.hash, hash[i], HASH_BYTES);
+        r = judge(c, f, heads[i], &v);
+        f->maps.with_data = with_data && !row->hide_data;
+        if (r == E_OK) node_maps_add_view(c, &f->maps, &v, NODE_MAP_NO_DEPTH);
+    }
+    f->maps.with_data = with_data;
     f->n_waiting = 0;
     buf_clear(&f->raws);
     return r;
@@ -118,7 +136,7 @@ static bool is_full(const struct feed *f, uint64_t commit_first)
 int feed_scan(struct call *c, struct feed *f)
 {
     struct change_node n;
-    size_t bytes = 0;
+    size_t bytes = 0, rows = f->maps.n + FEED_SLICE_ROWS;
     int r = E_OK;
     if (f->log == NULL) r = engine_changes(doc_engine(c), f->at, &f->log);
     for (size_t i = 0; r == E_OK; i++) {
@@ -129,7 +147,7 @@ int feed_scan(struct call *c, struct feed *f)
             f->at = n.commit_first - 1; /* what the commits before have lost at their ends lies behind, too */
             return feed_flush(c, f);
         }
-        if (i == FEED_SLICE_NODES || bytes > FEED_SLICE_BYTES) {
+        if (i == FEED_SLICE_NODES || bytes > FEED_SLICE_BYTES || f->maps.n >= rows) {
             r = E_AGAIN;
             break;
         }

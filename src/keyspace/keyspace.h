@@ -87,6 +87,9 @@ API int ks_get(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK;
 API int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) MUST_CHECK;
 /* Starts memory fetches for keys that will be looked up soon (a pipeline's). Cheap; may do nothing. */
 API void ks_prefetch(struct ks_ctx *c, const slice *keys, size_t n);
+/* Newest seqs of keys of a lineage, as far as memory knows them: 0 where it does not (then the index does). Takes their locks itself. */
+#define KS_HEADS_MAX 64
+API void ks_heads(struct ks_ctx *c, uint16_t lineage, const slice *keys, size_t n, uint64_t *heads);
 struct ks_usage { uint64_t idle_ms; uint8_t freq; size_t bytes; bool loaded; };
 API int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out) MUST_CHECK; /* OBJECT IDLETIME/FREQ, MEMORY USAGE */
 /* RESTORE: what ks_usage then tells of a key that is in memory; nothing is logged. */

@@ -56,6 +56,22 @@ static void drop_stripes(struct ks_ctx *c)
     }
 }
 
+bool lock_borrow(struct ks_ctx *c, const slice *keys, size_t n)
+{
+    ASSERT(c->entered != 0);
+    if (!ks_many(c->ks) || c->entered == 1 + KS_EXCLUSIVE) return true;
+    const uint64_t *held = c->ks->gates[c->loop].held;
+    for (unsigned w = 0; w < KS_STRIPES / 64; w++)
+        if (held[w] != 0) return false;
+    take_stripes(c, keys, n);
+    return true;
+}
+
+void lock_return(struct ks_ctx *c)
+{
+    if (ks_many(c->ks) && c->entered == 1 + KS_SHARED) drop_stripes(c);
+}
+
 void ks_enter(struct ks_ctx *c, enum ks_mode mode, const slice *keys, size_t n_keys)
 {
     struct keyspace *ks = c->ks;

@@ -144,6 +144,9 @@ struct place {
 };
 
 /* ---- keyspace.c ---- */
+/* Stripes of more keys for a command that is inside: false when it has some already (they are taken in one order only). */
+bool lock_borrow(struct ks_ctx *c, const slice *keys, size_t n);
+void lock_return(struct ks_ctx *c);
 struct line *ks_line(struct keyspace *ks, uint16_t lineage);
 struct table *ks_tables_new(struct keyspace *ks);
 int64_t ks_tables_bytes(const struct keyspace *ks, const struct table *tables);
