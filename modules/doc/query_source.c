@@ -40,9 +40,15 @@ static void set_bytes(struct buf *b, slice s)
     buf_add_slice(b, s);
 }
 
+/* Does the source begin behind the position? Not where rows are kept or walked from: those select from the start. */
+static bool goes_on(const struct query *q)
+{
+    return q->has_position && query_streams(q);
+}
+
 static slice position_of(const struct query *q)
 {
-    return q->plan.in_order && q->has_position ? buf_slice(&q->position_name) : (slice){0};
+    return goes_on(q) ? buf_slice(&q->position_name) : (slice){0};
 }
 
 /* ---- by key ---- */
@@ -107,7 +113,7 @@ static int next_key(struct query *q, struct query_source *s, slice *name)
     while (s->point < b->n) {
         slice json = b->points[s->point++];
         if (!query_plan_key(q, q->plan.key_kind, json, &s->name) || !of_collection(q, buf_slice(&s->name))) continue;
-        if (slice_cmp(buf_slice(&s->name), position_of(q)) <= 0 && q->plan.in_order && q->has_position) continue;
+        if (goes_on(q) && slice_cmp(buf_slice(&s->name), position_of(q)) <= 0) continue;
         *name = buf_slice(&s->name);
         return E_OK;
     }
@@ -150,7 +156,7 @@ static int open_range(struct call *c, struct query *q, struct query_source *s)
     s->options = (struct range_options){.lineage = q->view.db.lineage, .coll = q->nql->coll, .path = buf_slice(&q->plan.index)};
     s->options.descending = q->plan.descending;
     s->options.at = q->view.at.seq;
-    if (q->plan.in_order && q->has_position) {
+    if (goes_on(q)) {
         err = query_row_read(c, q, buf_slice(&q->position_name));
         int path = nql_path_number(q->nql, buf_slice(&q->plan.index));
         if (err == E_OK && path >= 0 && nql_value_json(q->nql, &q->row.nql, (uint32_t)path, &json)) value = buf_slice(&json);
