@@ -304,8 +304,8 @@ static inline void random_write(struct bed *b, struct rng *r, bool sorted)
     else if (dice < 150)
         random_link(b, r);
     else if (sorted && dice < 170)
-        bed_define(b, (uint16_t)rng_below(r, BED_LINEAGES), rng_below(r, 3) ? "a" : "", "plan",
-                   rng_below(r, 4) ? NODE_PUT : NODE_DELETE);
+        bed_define_kind(b, (uint16_t)rng_below(r, BED_LINEAGES), rng_below(r, 3) ? "a" : "", rng_below(r, 2) ? "plan" : "$",
+                        rng_below(r, 4) ? NODE_PUT : NODE_DELETE, rng_below(r, 2) ? SORTED_TEXT : SORTED_ORDERED);
     else
         random_key_write(b, r);
     if (rng_below(r, 4) == 0) bed_step(b);

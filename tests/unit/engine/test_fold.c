@@ -316,6 +316,12 @@ static void read_all(struct beside *x, struct rng *r)
     while (rc == E_OK && (rc = range_next(range, &key, &seq)) == E_OK) rows++; /* every entry must lead to a version */
     assert_true(rc == E_END || rc == E_AGAIN || rc == E_NOTFOUND);
     range_cursor_close(&range);
+    struct text_cursor *text = NULL;
+    struct text_options t = {.coll = slice_str("a"), .path = slice_str("$"), .word = slice_str("c"), .prefix = true, .at = UINT64_MAX};
+    rc = engine_text(e, &t, &text);
+    while (rc == E_OK && (rc = text_next(text, &key, &seq)) == E_OK) rows++;
+    assert_true(rc == E_END || rc == E_AGAIN || rc == E_NOTFOUND);
+    text_cursor_close(&text);
     x->rows += rows;
     x->passes++;
 }
