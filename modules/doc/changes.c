@@ -213,16 +213,30 @@ static bool wants_sleep(struct call *c, const struct feed *f)
     return f->maps.n == 0 && f->block && !c->in_multi && !c->ks.viewing && f->limit < f->upto && !later_timed_out(c);
 }
 
+/* The next events, as far as a turn goes. Results as feed_scan. */
+static int look(struct call *c, struct feed *f)
+{
+    if (f->slept && f->log == NULL && feed_no_news(c, f)) {
+        f->at = f->limit;
+        return E_END;
+    }
+    return f->filter == FEED_KEY ? feed_versions(c, f) : feed_scan(c, f);
+}
+
+static enum feed_turn sleep_on(struct feed *f, uint64_t seq)
+{
+    change_cursor_close(&f->log);
+    f->sleep_seq = seq;
+    f->slept = true;
+    return FEED_ASLEEP;
+}
+
 static enum feed_turn feed_turn(struct call *c, struct feed *f)
 {
-    int r;
+    int r = E_OK;
     uint64_t oldest;
-    if (f->log == NULL && !look_at_log(c, f, &r)) {
-        f->sleep_seq = c->ks.last_seq - 1;
-        return FEED_ASLEEP;
-    }
-    if (f->log != NULL) r = E_OK;
-    if (r == E_OK) r = f->filter == FEED_KEY ? feed_versions(c, f) : feed_scan(c, f);
+    if (f->log == NULL && !look_at_log(c, f, &r)) return sleep_on(f, c->ks.last_seq - 1);
+    if (r == E_OK) r = look(c, f);
     if (r != E_OK && r != E_END && r != E_AGAIN) {
         reply_failure(c, r);
         return FEED_REPLIED;
@@ -230,11 +244,7 @@ static enum feed_turn feed_turn(struct call *c, struct feed *f)
     int judged = judge_horizon(c, f, &oldest);
     if (judged) return judged < 0 ? FEED_REPLIED : FEED_AGAIN;
     if (r == E_AGAIN) return FEED_AGAIN;
-    if (r == E_END && wants_sleep(c, f)) {
-        change_cursor_close(&f->log);
-        f->sleep_seq = f->limit;
-        return FEED_ASLEEP;
-    }
+    if (r == E_END && wants_sleep(c, f)) return sleep_on(f, f->limit);
     reply_feed(c, f, oldest);
     return FEED_REPLIED;
 }

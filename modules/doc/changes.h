@@ -27,6 +27,7 @@ struct feed {
     uint64_t flushed;        /* of the lineage, now */
     bool whole;              /* begun at 0: shows what is left, below the horizon too, while nothing more is dropped */
     uint64_t drops;          /* engine_drops when it began */
+    bool slept;
     uint64_t sleep_seq;
     struct node_maps maps;
     struct change_cursor *log;
@@ -44,6 +45,10 @@ struct feed {
 int feed_scan(struct call *c, struct feed *f) MUST_CHECK;
 /* The same for one key, by its versions. */
 int feed_versions(struct call *c, struct feed *f) MUST_CHECK;
+/* Does this node belong to the feed? hide_data: it is shown without its value. */
+int feed_wants(struct call *c, const struct feed *f, const struct node *n, bool *yes, bool *hide_data) MUST_CHECK;
+/* For a reader that woke: true when nothing behind f->at up to the limit belongs to it. False: look yourself. */
+bool feed_no_news(struct call *c, const struct feed *f);
 /* Gives the waiting rows their hash and state. */
 int feed_flush(struct call *c, struct feed *f) MUST_CHECK;
 /* The oldest point that a feed with this filter can start from, but for 0. */

@@ -43,12 +43,16 @@ static bool swaps(const struct node *n, uint16_t db)
     return n->payload.n == 4 && (get_u16(n->payload.p) == db || get_u16(n->payload.p + 2) == db);
 }
 
-static int wanted(struct call *c, const struct feed *f, const struct node *n, bool *yes, bool *hide_data)
+int feed_wants(struct call *c, const struct feed *f, const struct node *n, bool *yes, bool *hide_data)
 {
     *yes = *hide_data = false;
     if (n->op == NODE_FLUSH) *yes = n->lineage == f->lineage || n->lineage == NODE_ALL_LINEAGES;
     if (n->op == NODE_SWAP) *yes = swaps(n, f->db);
     if (!doc_node_has_key(n) || n->lineage != f->lineage) return E_OK;
+    if (f->filter == FEED_KEY) {
+        *yes = n->space == SPACE_KEY && slice_eq(n->key, f->word);
+        return E_OK;
+    }
     if (n->space == SPACE_LINK) return link_wanted(f, n, yes);
     if (n->space != SPACE_KEY) return E_OK;
     if (f->filter == FEED_COLLECTION) return in_collection(c, f, n, yes, hide_data);
@@ -151,7 +155,7 @@ int feed_scan(struct call *c, struct feed *f)
             r = E_AGAIN;
             break;
         }
-        r = wanted(c, f, &n.node, &yes, &hide_data);
+        r = feed_wants(c, f, &n.node, &yes, &hide_data);
         if (r == E_OK && yes) r = take_row(c, f, &n, hide_data);
         if (r != E_OK) break;
         bytes += n.raw.n;
