@@ -36,6 +36,7 @@ void sorted_fini(struct sorted_set *s)
     list_free(&s->live);
     list_free(&s->dropped);
     sorted_pending_free(&s->pending);
+    sorted_build_free(&s->build);
     mem_free(s->renewed);
     sorted_terms_fini(&s->old_terms), sorted_terms_fini(&s->new_terms);
     buf_fini(&s->entry), buf_fini(&s->value), buf_fini(&s->doc);

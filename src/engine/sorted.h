@@ -41,6 +41,7 @@ struct sorted {
     struct buf position;           /* folding thread only */
 };
 
+struct sorted_build;               /* a build between two slices */
 struct sorted_pending;             /* live entries put since the index's last step, which look-ups cannot see yet */
 
 struct sorted_list {
@@ -55,6 +56,7 @@ struct sorted_set {
     size_t n_renewed;
     uint32_t newest_id, opened_id; /* newest number given, now and when the fold was opened; under the mutex too */
     struct sorted_pending *pending;
+    struct sorted_build *build;      /* of the document that a slice is at; NULL: none. Folding thread */
     struct sorted_terms old_terms, new_terms; /* scratch of the folding thread, as what follows */
     struct buf entry, value, doc;
 };
@@ -83,5 +85,6 @@ void sorted_key_of(const struct sorted *s, slice json, struct buf *out); /* its 
 /* The definition over (lineage, coll, path), NULL when there is none. Valid until fold_close. Any thread. */
 struct sorted *sorted_find(struct sorted_set *s, uint16_t lineage, slice coll, slice path);
 void sorted_pending_free(struct sorted_pending **p);
+void sorted_build_free(struct sorted_build **b);
 
 #endif

@@ -9,6 +9,9 @@
 #define PENDING_FIRST 256        /* slots, a power of two */
 #define RECENT_SLOTS  (1u << 15) /* likewise */
 
+#define VERSIONS_A_DOCUMENT 16   /* read by a slice for each document of its budget */
+#define SPENT_BYTES         4096 /* of JSON count as one version more */
+
 /* ---- live entries not yet stepped: open addressing over the bytes of the I key ---- */
 
 struct pending_slot {
@@ -244,30 +247,46 @@ int sorted_fold(struct fold *f, const struct node *n, const struct node *prev)
 
 /* ---- building ---- */
 
-struct build {
+/* A document may have more versions than a slice should read: then the next slice goes on where this one stopped. Until all of them are read the position
+ * stays before the document, so the fold leaves it alone and nothing of this needs to be saved. */
+struct sorted_build {
     struct fold *f;
     struct sorted *d;
-    slice key;
+    uint32_t id;                      /* d's number when the document was begun */
+    bool begun;                       /* what follows is of a document that is not through */
+    struct buf key;
     bool open;                        /* a document stands, under the terms in `now` */
     bool gap;                         /* part of the history is gone */
     bool unknown;                     /* … and what stands behind it is not known yet */
     uint64_t last, ver;               /* of the version before */
     struct sorted_terms now, fresh;
     struct buf mem;
+    uint64_t spent;                   /* by this slice: versions, and SPENT_BYTES of them */
 };
 
+void sorted_build_free(struct sorted_build **out)
+{
+    ASSERT(out);
+    struct sorted_build *b = *out;
+    if (!b) return;
+    buf_fini(&b->key), buf_fini(&b->mem);
+    sorted_terms_fini(&b->now), sorted_terms_fini(&b->fresh);
+    mem_free(b);
+    *out = NULL;
+}
+
 /* A term of the past: its live entry must not exist, whatever an earlier, unsaved stretch of the build put. */
-static void build_close(struct build *b, size_t i, uint64_t to)
+static void build_close(struct sorted_build *b, size_t i, uint64_t to)
 {
     struct sorted_set *s = &b->f->sorted;
     slice term = sorted_terms_at(&b->now, i);
-    put_closed(b->f, b->d, term, b->key, b->now.term[i].from, to);
+    put_closed(b->f, b->d, term, buf_slice(&b->key), b->now.term[i].from, to);
     book_add(&b->d->bytes, s->entry.n + s->value.n);
-    range_sorted(&s->entry, b->d->id, term, b->key);
+    range_sorted(&s->entry, b->d->id, term, buf_slice(&b->key));
     delete_entry(b->f);
 }
 
-static void build_close_all(struct build *b, uint64_t to)
+static void build_close_all(struct sorted_build *b, uint64_t to)
 {
     for (size_t i = 0; i < b->now.n; i++) build_close(b, i, to);
     sorted_terms_clear(&b->now);
@@ -275,7 +294,7 @@ static void build_close_all(struct build *b, uint64_t to)
 }
 
 /* What went is closed, what stays keeps its beginning. */
-static void build_change(struct build *b, uint64_t seq)
+static void build_change(struct sorted_build *b, uint64_t seq)
 {
     bool in_now, in_fresh;
     for (size_t x = 0, y = 0; sorted_terms_next(&b->now, &b->fresh, &x, &y, &in_now, &in_fresh); x += in_now, y += in_fresh) {
@@ -289,13 +308,13 @@ static void build_change(struct build *b, uint64_t seq)
 }
 
 /* From `seq` on it is known again what stood. */
-static void build_known(struct build *b, uint64_t seq)
+static void build_known(struct sorted_build *b, uint64_t seq)
 {
     if (b->unknown && seq > book_get(&b->d->whole_from)) book_set(&b->d->whole_from, seq);
     b->unknown = false;
 }
 
-static int build_version(struct build *b, const struct version *v)
+static int build_version(struct sorted_build *b, const struct version *v)
 {
     uint64_t flush = b->open ? dbs_flushed_next(&b->f->dbs, b->d->lineage, b->last) : UINT64_MAX;
     if (flush < v->seq) build_close_all(b, flush);
@@ -313,28 +332,43 @@ static int build_version(struct build *b, const struct version *v)
         return E_OK;
     }
     if (rc) return rc;
+    b->spent += n.payload.n / SPENT_BYTES;
     build_known(b, v->seq);
     sorted_terms_of(b->d, n.payload, &b->fresh);
     build_change(b, v->seq);
     return E_OK;
 }
 
-/* All entries of one document, from its whole history. */
-static int build_key(struct build *b)
+static void build_begin(struct sorted_build *b, slice key)
+{
+    if (b->begun && b->id == b->d->id && slice_eq(buf_slice(&b->key), key)) return;
+    b->begun = true;
+    b->id = b->d->id;
+    buf_clear(&b->key);
+    buf_add_slice(&b->key, key);
+    b->open = b->gap = b->unknown = false;
+    b->last = b->ver = 0;
+    sorted_terms_clear(&b->now);
+}
+
+/* All entries of one document, from its whole history. E_AGAIN: the slice has spent `limit` before the end of it. */
+static int build_key(struct sorted_build *b, slice key, uint64_t limit)
 {
     struct version_cursor *c = NULL;
     struct version v;
-    b->open = b->unknown = false;
-    b->last = b->ver = 0;
-    sorted_terms_clear(&b->now);
-    int rc = engine_versions(b->f->e, SPACE_KEY, b->d->lineage, b->key, 0, UINT64_MAX, true, &c);
-    while (!rc && (rc = version_next(c, &v)) == E_OK) rc = build_version(b, &v);
+    build_begin(b, key);
+    int rc = engine_versions(b->f->e, SPACE_KEY, b->d->lineage, key, b->last + 1, UINT64_MAX, true, &c);
+    while (!rc && (rc = version_next(c, &v)) == E_OK) {
+        if (b->spent++ >= limit) rc = E_AGAIN;
+        if (!rc) rc = build_version(b, &v);
+    }
     version_close(&c);
     if (rc != E_END) return rc;
+    b->begun = false;
     build_known(b, b->last + 1);
     bool counted = b->last > book_get(&b->f->dbs.flushed[b->d->lineage]);
     for (size_t i = 0; i < b->now.n; i++) {
-        open_entry(b->f, b->d, sorted_terms_at(&b->now, i), b->key, b->now.term[i].from);
+        open_entry(b->f, b->d, sorted_terms_at(&b->now, i), key, b->now.term[i].from);
         if (counted) book_add(&b->d->entries, 1);
     }
     return E_OK;
@@ -364,10 +398,21 @@ static int build_iter(struct fold *f, struct sorted *d, struct index_iter **out)
     return rc;
 }
 
+/* The slice's place among definitions and documents; its scratch is kept from slice to slice. */
+static struct sorted_build *build_state(struct fold *f, struct sorted *d)
+{
+    struct sorted_build *b = f->sorted.build;
+    if (!b) b = f->sorted.build = mem_zalloc(sizeof *b);
+    b->f = f;
+    b->d = d;
+    b->spent = 0;
+    return b;
+}
+
 static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
 {
     struct index_iter *it = NULL;
-    struct build b = {.f = f, .d = d};
+    struct sorted_build *b = build_state(f, d);
     struct buf key = {0};
     unsigned done = 0;
     int rc = build_iter(f, d, &it);
@@ -376,15 +421,15 @@ static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
         rc = range_doc_parse(index_key(it), &key, &seq);
         bool same = d->started && slice_eq(buf_slice(&key), buf_slice(&d->position));
         if (!rc && !same) {
-            b.key = buf_slice(&key);
-            if (slice_eq(collection_of(b.key), d->coll)) rc = build_key(&b);
+            bool ours = slice_eq(collection_of(buf_slice(&key)), d->coll);
+            if (ours) rc = build_key(b, buf_slice(&key), (uint64_t)budget * VERSIONS_A_DOCUMENT);
             if (rc) break;
-            if (b.gap && d->resumed) { /* an entry of before may belong to a version that is gone: nothing names it */
+            if (ours && b->gap && d->resumed) { /* an entry of before may belong to a version that is gone: nothing names it */
                 sorted_renew(&f->sorted, d);
                 break;
             }
             buf_clear(&d->position);
-            buf_add_slice(&d->position, b.key);
+            buf_add_slice(&d->position, buf_slice(&key));
             d->started = true;
             book_add(&d->built, 1);
             done++;
@@ -393,10 +438,10 @@ static int build_slice(struct fold *f, struct sorted *d, unsigned budget)
     }
     /* Ready only when a slice finds nothing more: the entries of the one before have been stepped, so every reader sees them. */
     if (rc == E_END && done == 0) atomic_store_explicit(&d->ready, true, memory_order_release);
+    if (rc == E_END && done == 0) sorted_build_free(&f->sorted.build);
     index_iter_close(&it);
-    buf_fini(&key), buf_fini(&b.mem);
-    sorted_terms_fini(&b.now), sorted_terms_fini(&b.fresh);
-    return rc == E_END ? E_OK : rc;
+    buf_fini(&key);
+    return rc == E_END || rc == E_AGAIN ? E_OK : rc;
 }
 
 int sorted_build(struct fold *f, unsigned budget)

@@ -43,10 +43,11 @@ static void test_built_equals_kept(void **state)
     for (int round = 0; round < 10; round++) {
         struct bed *b = bed_new();
         struct buf kept = {0}, built = {0};
-        bed_define(b, 0, "a", "plan", NODE_PUT);
+        uint8_t kind = round % 2 ? SORTED_TEXT : SORTED_ORDERED;
+        bed_define_kind(b, 0, "a", "plan", NODE_PUT, kind);
         build_all(b);
         random_history(b, &r, 500);
-        bed_define(b, 0, "a", "$.plan", NODE_PUT);
+        bed_define_kind(b, 0, "a", "$.plan", NODE_PUT, kind);
         build_all(b);
         struct sorted *x = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("plan"));
         struct sorted *y = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("$.plan"));
@@ -111,12 +112,50 @@ static void test_meta(void **state)
     bed_free(b);
 }
 
+/* One document with more versions than a slice reads, changed and flushed while the build is inside it. */
+static void test_long_history(void **state)
+{
+    struct rng r = rng_start("long history", 122);
+    for (int kind = 0; kind < 2; kind++) {
+        struct bed *b = bed_new();
+        struct buf kept = {0}, built = {0};
+        unsigned slices = 0;
+        bed_define_kind(b, 0, "a", "plan", NODE_PUT, (uint8_t)kind);
+        build_all(b);
+        for (int i = 0; i < 600; i++) {
+            char json[BED_DOCUMENT_MAX];
+            random_document(&r, json, sizeof json);
+            bed_put(b, 0, i % 50 == 49 ? "a:2" : "a:1", TYPE_DOCUMENT, json);
+        }
+        bed_define_kind(b, 0, "a", "$.plan", NODE_PUT, (uint8_t)kind);
+        bed_step(b);
+        while (fold_build(b->e.fold, 1) == E_OK) {
+            bed_step(b);
+            if (slices++ % 8 == 3) bed_put(b, 0, "a:1", TYPE_DOCUMENT, "{\"plan\":\"late\"}");
+            if (slices == 20) bed_flush(b, 0);
+            if (slices == 30) bed_delete(b, 0, "a:1");
+            bed_step(b);
+        }
+        assert_true(slices > 600 / 16 && slices < 120);
+        struct sorted *x = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("plan"));
+        struct sorted *y = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("$.plan"));
+        intervals(b, x, &kept);
+        intervals(b, y, &built);
+        assert_true(kept.n > 1000 && slice_eq(buf_slice(&kept), buf_slice(&built)));
+        assert_int_equal(book_get(&x->entries), book_get(&y->entries));
+        assert_int_equal(book_get(&y->whole_from), 0);
+        buf_fini(&kept), buf_fini(&built);
+        bed_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_built_equals_kept),
         cmocka_unit_test(test_unstepped),
         cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_long_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
