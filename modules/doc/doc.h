@@ -24,6 +24,9 @@ struct doc_place {
     uint64_t seq, ms;
 };
 bool doc_point(struct call *c, slice text, struct doc_place *out);
+/* Has this transaction written something? It is not in the log before EXEC ends, so `head` is refused then (by doc_point, and by who means it without saying so). */
+static inline bool doc_tx_wrote(const struct call *c) { return c->in_multi && c->ks.nodes > 0 && ks_in_batch(&c->ks); }
+void doc_refuse_head(struct call *c);
 bool doc_point_seq(struct call *c, slice text, uint64_t *seq); /* where only versions count */
 static inline bool doc_expired(const struct doc_place *at, uint64_t expire_ms)
 {
@@ -127,6 +130,8 @@ void cmd_dscan(struct call *c);
 void cmd_dcolls(struct call *c);
 void cmd_dhistory(struct call *c);
 void cmd_dnode(struct call *c);
+/* The forms of DREVERT that name no single key. False: it is not one of them. */
+bool doc_revert_many(struct call *c);
 void cmd_drun(struct call *c);
 void cmd_dview(struct call *c);
 void cmd_ddiff(struct call *c);

@@ -102,7 +102,10 @@ void cmd_dhistory(struct call *c)
     struct history *h = mem_zalloc(sizeof *h);
     struct engine *e = doc_engine(c);
     uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
-    if (!parse_history(c, &h->o)) {
+    bool parsed = parse_history(c, &h->o);
+    bool head = parsed && h->o.to == DOC_NOW && doc_tx_wrote(c);
+    if (head) doc_refuse_head(c);
+    if (!parsed || head) {
         history_drop(h);
         return;
     }

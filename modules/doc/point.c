@@ -99,6 +99,11 @@ static bool time_point(struct call *c, slice digits, slice text, struct doc_plac
     return settle(c, at, &out->seq);
 }
 
+void doc_refuse_head(struct call *c)
+{
+    reply_error(c, "ERR what this transaction has written is not in the log before EXEC ends: name an earlier point, or ask after EXEC");
+}
+
 bool doc_point(struct call *c, slice text, struct doc_place *out)
 {
     slice rest = text;
@@ -108,6 +113,10 @@ bool doc_point(struct call *c, slice text, struct doc_place *out)
         if (c->ks.viewing) {
             *out = (struct doc_place){.seq = c->ks.view_at, .ms = c->ks.view_ms};
             return true;
+        }
+        if (doc_tx_wrote(c)) {
+            doc_refuse_head(c);
+            return false;
         }
         out->ms = c->ks.now_ms;
         return settle(c, UINT64_MAX, &out->seq);

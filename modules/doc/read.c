@@ -22,6 +22,12 @@ static bool parse_valid_at(struct call *c, int i, struct read_options *o)
     return true;
 }
 
+/* A transaction reads what it wrote: `head` is the present then, as the log does not have it yet. */
+static bool now_in_tx(const struct call *c, slice point)
+{
+    return doc_tx_wrote(c) && slice_is(point, "head");
+}
+
 /* [path…] [ASOF point] [VALIDAT t] [WITHMETA] from argv[i] on; DASOF has its point already. */
 static bool parse_read(struct call *c, int i, bool takes_asof, struct read_options *o)
 {
@@ -34,8 +40,8 @@ static bool parse_read(struct call *c, int i, bool takes_asof, struct read_optio
                 reply_syntax(c);
                 return false;
             }
-            if (!doc_point(c, c->argv[i + 1], &o->at)) return false;
-            o->has_at = true;
+            o->has_at = !now_in_tx(c, c->argv[i + 1]);
+            if (o->has_at && !doc_point(c, c->argv[i + 1], &o->at)) return false;
             i += 2;
         } else if (arg_is(c, i, "VALIDAT")) {
             if (!parse_valid_at(c, i, o)) return false;
@@ -116,10 +122,23 @@ static void reply_at(struct call *c, slice key, const struct read_options *o, bo
     buf_fini(&mem);
 }
 
+static void reply_now(struct call *c, const struct read_options *o, bool any_type)
+{
+    struct ks_value v;
+    int r = ks_get(&c->ks, c->argv[1], &v);
+    if (r == E_NOTFOUND)
+        reply_null(c);
+    else if (r != E_OK)
+        reply_failure(c, r);
+    else if (v.type != TYPE_DOCUMENT && !(any_type && v.type == TYPE_STRING && o->n_paths == 0))
+        reply_wrongtype(c);
+    else
+        reply_value(c, o, &v);
+}
+
 void cmd_dget(struct call *c)
 {
     struct read_options o;
-    struct ks_value v;
     if (c->argc == 2) {
         o.n_paths = 0;
         o.with_meta = o.has_at = false;
@@ -135,22 +154,17 @@ void cmd_dget(struct call *c)
         reply_at(c, c->argv[1], &o, false);
         return;
     }
-    int r = ks_get(&c->ks, c->argv[1], &v);
-    if (r == E_NOTFOUND)
-        reply_null(c);
-    else if (r != E_OK)
-        reply_failure(c, r);
-    else if (v.type != TYPE_DOCUMENT)
-        reply_wrongtype(c);
-    else
-        reply_value(c, &o, &v);
+    reply_now(c, &o, false);
 }
 
 void cmd_dasof(struct call *c)
 {
     struct read_options o;
-    if (!parse_read(c, 3, false, &o) || !doc_point(c, c->argv[2], &o.at)) return;
-    reply_at(c, c->argv[1], &o, true);
+    if (!parse_read(c, 3, false, &o)) return;
+    if (now_in_tx(c, c->argv[2]) && o.valid_at == KS_ANY_VALID)
+        reply_now(c, &o, true);
+    else if (doc_point(c, c->argv[2], &o.at))
+        reply_at(c, c->argv[1], &o, true);
 }
 
 static void reply_present_or_null(struct call *c, slice key)
@@ -192,7 +206,7 @@ void cmd_dmget(struct call *c)
         reply_syntax(c);
         return;
     }
-    if (c->argc == end + 2 && !doc_point(c, c->argv[end + 1], &at)) return;
+    if (c->argc == end + 2 && !now_in_tx(c, c->argv[end + 1]) && !doc_point(c, c->argv[end + 1], &at)) return;
     reply_array(c, (size_t)n);
     for (int i = 2; i < end; i++) {
         if (at.seq == DOC_NOW)

@@ -206,6 +206,10 @@ void cmd_dcolls(struct call *c)
         reply_syntax(c);
         return;
     }
+    if (c->argc == 1 && doc_tx_wrote(c)) {
+        doc_refuse_head(c);
+        return;
+    }
     if (c->argc == 3 && !doc_point_seq(c, c->argv[2], &at)) return;
     int r = engine_catch_up(doc_engine(c), at == DOC_NOW ? 0 : at);
     if (r != E_OK) {

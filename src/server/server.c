@@ -98,12 +98,12 @@ static bool apply(void *ctx, enum config_id id, const char **why)
         server_judge_memory(s);
         limits_take(&s->config, s->ks);
         break;
-    case CFG_IDEM_WINDOW:
     case CFG_RETAIN_KEYS_VERSIONS:
     case CFG_RETAIN_KEYS_AGE:
     case CFG_AUTO_COMPACT_PERCENTAGE:
     case CFG_AUTO_COMPACT_MIN_SIZE:
     case CFG_COMPACT_THROTTLE: set_retention(s); break;
+    case CFG_IDEM_WINDOW:
     case CFG_QUERY_MAX_SCAN:
     case CFG_PROTO_MAX_BULK_LEN: limits_take(&s->config, s->ks); break;
     case CFG_PORT:
