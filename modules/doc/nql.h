@@ -110,6 +110,7 @@ struct nql_query {
     uint64_t limit, offset; /* limit 1 … NQL_LIMIT_MAX when has_limit; offset 0 when not given */
     uint32_t n_paths;
     struct nql_path path[NQL_PATHS_MAX];
+    struct json_picker *picker; /* finds the fields that WHERE names, numbered as in path[]; NULL: it names none of the document */
     uint32_t needs;       /* bits 1 << enum nql_kind of the kinds that occur anywhere: what a row has to bring */
 };
 

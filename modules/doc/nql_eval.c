@@ -1,6 +1,6 @@
 /* Whether WHERE holds for a row.
  *
- * Works on the document's bytes. A field is looked up when the first test asks for it and kept for the others of the same row. Values
+ * Works on the document's bytes. When the first test asks for a field of it, all that WHERE names are found in one pass. Values
  * compare in the one total order null < false < true < number < string < array < object, also across types; a missing field fails every
  * test but IS NULL. Recursion goes as deep as the parser let the tree nest (NQL_NESTING_MAX). */
 #include "modules/doc/nql_field.h"
@@ -8,18 +8,18 @@
 struct sight { /* one row while it is looked at */
     const struct nql_query *q;
     const struct nql_row *row;
-    uint64_t known; /* bit per path: field[] holds it */
-    struct nql_field field[NQL_PATHS_MAX];
+    bool picked;    /* found and value[] are of this row */
+    uint64_t found; /* bit per path */
+    slice value[NQL_PATHS_MAX];
 };
-_Static_assert(NQL_PATHS_MAX <= 64, "one bit per path");
+_Static_assert(NQL_PATHS_MAX <= JSON_PICKS_MAX, "one bit per path");
 
-static const struct nql_field *look(struct sight *s, uint32_t path)
+static struct nql_field look(struct sight *s, uint32_t path)
 {
-    if (!(s->known >> path & 1)) {
-        s->field[path] = nql_field_of(s->q, s->row, path);
-        s->known |= 1ull << path;
-    }
-    return &s->field[path];
+    if (s->q->path[path].kind != NQL_DOC) return nql_field_of(s->q, s->row, path);
+    if (!s->picked) s->found = json_pick(s->q->picker, s->row->json, s->value);
+    s->picked = true;
+    return s->found >> path & 1 ? nql_field_json(s->value[path]) : (struct nql_field){.form = NQL_MISSING};
 }
 
 /* ---- LIKE ---- */
@@ -174,7 +174,10 @@ static bool test(const struct nql_field *f, const struct nql_expr *e)
 static bool holds(struct sight *s, const struct nql_expr *e)
 {
     if (e->op == NQL_NOT) return !holds(s, e->kid);
-    if (e->op != NQL_AND && e->op != NQL_OR) return test(look(s, e->path), e);
+    if (e->op != NQL_AND && e->op != NQL_OR) {
+        struct nql_field f = look(s, e->path);
+        return test(&f, e);
+    }
     bool deciding = e->op == NQL_OR;
     for (const struct nql_expr *k = e->kid; k; k = k->next)
         if (holds(s, k) == deciding) return deciding;
@@ -188,6 +191,6 @@ bool nql_match(const struct nql_query *q, const struct nql_row *row)
     struct sight s;
     s.q = q;
     s.row = row;
-    s.known = 0;
+    s.picked = false;
     return holds(&s, q->where);
 }

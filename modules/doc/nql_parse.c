@@ -31,12 +31,13 @@ struct bound_param {
 struct parser {
     struct nql_lex l;
     struct nql_query *q;
-    struct bound_param param[NQL_PARAMS_MAX];
     size_t n_params;
     unsigned nesting, terms, values;
     const uint8_t *group_at; /* the words, NULL: not there */
     const uint8_t *fields_at;
+    /* What is in use is written first, so a parser begins with zeros only up to here. */
     struct order_item order[NQL_ORDER_MAX];
+    struct bound_param param[NQL_PARAMS_MAX];
 };
 
 /* ---- values ---- */
@@ -685,6 +686,22 @@ static bool settle_order(struct parser *p)
     return true;
 }
 
+/* Marks the document's fields that a tree names; as deep as it nests. */
+static bool note_fields(const struct nql_query *q, const struct nql_expr *e, const struct json_path **fields)
+{
+    bool any = false;
+    for (const struct nql_expr *k = e->kid; k; k = k->next) any |= note_fields(q, k, fields);
+    if (e->op <= NQL_NOT || q->path[e->path].kind != NQL_DOC) return any;
+    fields[e->path] = q->path[e->path].json;
+    return true;
+}
+
+static void settle_where(struct nql_query *q)
+{
+    const struct json_path *fields[NQL_PATHS_MAX] = {NULL};
+    if (q->where && note_fields(q, q->where, fields)) q->picker = json_picker_new(fields, q->n_paths);
+}
+
 static bool parse_query(struct parser *p)
 {
     if (!nql_lex_must(&p->l, "FROM")) return false;
@@ -711,7 +728,8 @@ struct source {
 static int parse(const struct source *s, struct nql_query **out, struct nql_fault *fault)
 {
     struct whole *w = mem_zalloc(sizeof *w);
-    struct parser *p = mem_zalloc(sizeof *p);
+    struct parser *p = mem_alloc(sizeof *p);
+    memset(p, 0, offsetof(struct parser, order));
     p->q = &w->q;
     bool ok = nql_lex_init(&p->l, &w->arena, s->text, fault) && bind_params(p, s->params, s->n);
     if (ok && s->coll) {
@@ -726,6 +744,7 @@ static int parse(const struct source *s, struct nql_query **out, struct nql_faul
     struct nql_query *q = &w->q;
     mem_free(p);
     if (!ok) nql_free(&q);
+    if (ok) settle_where(q);
     if (ok) *out = q;
     return ok ? E_OK : E_SYNTAX;
 }
@@ -748,6 +767,7 @@ void nql_free(struct nql_query **q)
 {
     if (!*q) return;
     struct whole *w = (struct whole *)(void *)*q;
+    json_picker_free(&w->q.picker);
     nql_arena_free(&w->arena);
     mem_free(w);
     *q = NULL;

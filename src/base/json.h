@@ -40,6 +40,16 @@ API int json_path_parse(slice text, struct json_path *out) MUST_CHECK; /* E_SYNT
  * passed json_check; on other bytes the result is E_CORRUPT or some slice of them, never a wild read. */
 API int json_find(slice json, const struct json_path *path, slice *value) MUST_CHECK;
 
+/* Several paths at once: one pass over the text, however many they are, and it ends where the last of them is found. */
+#define JSON_PICKS_MAX 64
+struct json_picker;
+/* paths[i] may be NULL: nothing is looked for there. The names, not the paths themselves, must outlive the picker. n <= JSON_PICKS_MAX. */
+API struct json_picker *json_picker_new(const struct json_path *const *paths, size_t n) __attribute__((returns_nonnull));
+API void json_picker_free(struct json_picker **k);
+/* Sets value[i] to what json_find gives for paths[i] and returns the bits 1 << i of those found; the other values are left alone.
+ * The JSON must have passed json_check; on other bytes some may be missing or wrong, never a wild read. */
+API uint64_t json_pick(const struct json_picker *k, slice json, slice *value);
+
 /* A scalar or container value, decoded enough to compare. Order of types is the order of values:
  * null < false < true < number < string (bytes of the unescaped UTF-8) < array < object. */
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };

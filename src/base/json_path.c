@@ -61,10 +61,9 @@ static inline const uint8_t *next_structure(const uint8_t *p, const uint8_t *sta
     return p;
 }
 
-static const uint8_t *container_end(const uint8_t *p, const uint8_t *start, const uint8_t *end)
+const uint8_t *json_container_rest(const uint8_t *p, const uint8_t *start, const uint8_t *end)
 {
-    size_t depth = 0;
-    for (;;) {
+    for (size_t depth = 1;;) {
         p = next_structure(p, start, end);
         if (p == end) return NULL;
         uint8_t c = *p++;
@@ -83,7 +82,7 @@ static const uint8_t *container_end(const uint8_t *p, const uint8_t *start, cons
 const uint8_t *json_value_end(const uint8_t *p, const uint8_t *start, const uint8_t *end)
 {
     if (p >= end) return NULL;
-    if (*p == '{' || *p == '[') return container_end(p, start, end);
+    if (*p == '{' || *p == '[') return json_container_rest(p + 1, start, end);
     if (*p == '"') {
         p = json_string_close(p + 1, end);
         return p ? p + 1 : NULL;

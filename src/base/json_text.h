@@ -108,6 +108,8 @@ bool json_text_eq(slice a, slice b);
 const uint8_t *json_string_close(const uint8_t *p, const uint8_t *end);
 /* Byte behind the value that starts at p (no white space before it), or NULL when the text ends first. */
 const uint8_t *json_value_end(const uint8_t *p, const uint8_t *start, const uint8_t *end);
+/* The same for what is left of a container, p anywhere between its brackets but not inside a value. */
+const uint8_t *json_container_rest(const uint8_t *p, const uint8_t *start, const uint8_t *end);
 /* Byte behind the string's inside from p: its closing quote. NULL: *bad and *why say where and why it cannot be one. */
 const uint8_t *json_check_inside(const uint8_t *p, const uint8_t *start, const uint8_t *end, bool *escapes, const uint8_t **bad,
                                  const char **why);
