@@ -27,7 +27,7 @@ bool doc_point(struct call *c, slice text, struct doc_place *out);
 /* Has this transaction written something? It is not in the log before EXEC ends, so `head` is refused then (by doc_point, and by who means it without saying so). */
 static inline bool doc_tx_wrote(const struct call *c) { return c->in_multi && c->ks.nodes > 0 && ks_in_batch(&c->ks); }
 void doc_refuse_head(struct call *c);
-bool doc_point_seq(struct call *c, slice text, uint64_t *seq); /* where only versions count */
+bool doc_point_seq(struct call *c, slice text, uint64_t *seq); /* where only versions count; head is the log's, inside a transaction too */
 static inline bool doc_expired(const struct doc_place *at, uint64_t expire_ms)
 {
     return expire_ms != 0 && at->ms >= expire_ms;

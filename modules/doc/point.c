@@ -104,7 +104,7 @@ void doc_refuse_head(struct call *c)
     reply_error(c, "ERR what this transaction has written is not in the log before EXEC ends: name an earlier point, or ask after EXEC");
 }
 
-bool doc_point(struct call *c, slice text, struct doc_place *out)
+static bool point_of_log(struct call *c, slice text, struct doc_place *out)
 {
     slice rest = text;
     uint64_t at;
@@ -113,10 +113,6 @@ bool doc_point(struct call *c, slice text, struct doc_place *out)
         if (c->ks.viewing) {
             *out = (struct doc_place){.seq = c->ks.view_at, .ms = c->ks.view_ms};
             return true;
-        }
-        if (doc_tx_wrote(c)) {
-            doc_refuse_head(c);
-            return false;
         }
         out->ms = c->ks.now_ms;
         return settle(c, UINT64_MAX, &out->seq);
@@ -131,10 +127,17 @@ bool doc_point(struct call *c, slice text, struct doc_place *out)
     return bad_point(c, text, "use a seq, seq:N, time:T, hash:H, tag:NAME or head");
 }
 
+bool doc_point(struct call *c, slice text, struct doc_place *out)
+{
+    if (!doc_tx_wrote(c) || !slice_is(text, "head")) return point_of_log(c, text, out);
+    doc_refuse_head(c);
+    return false;
+}
+
 bool doc_point_seq(struct call *c, slice text, uint64_t *seq)
 {
     struct doc_place at;
-    if (!doc_point(c, text, &at)) return false;
+    if (!point_of_log(c, text, &at)) return false;
     *seq = at.seq;
     return true;
 }
