@@ -85,6 +85,7 @@ void cmd_drevert(struct call *c)
     struct doc_options o;
     struct past p = {0};
     slice key = c->argv[1];
+    if (doc_revert_many(c)) return;
     if (!doc_options_parse(c, 3, DOC_OPT_CONDITIONS | DOC_OPT_IF | DOC_OPT_VALID | DOC_OPT_EXPIRY, &o)) return;
     if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
     if (load_past(c, key, c->argv[2], &p)) revert_key(c, key, &p, &o);
