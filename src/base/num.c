@@ -75,25 +75,33 @@ bool num_parse_double(slice s, double *out)
     return true;
 }
 
-/* Two digits a division: the divisions are what it costs. */
+/* How many digits v has. */
+static unsigned digits(uint64_t v)
+{
+    static const uint64_t power[] = {
+        0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
+        100000000000000, 1000000000000000, 10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000u,
+    };
+    unsigned guess = (64 - (unsigned)__builtin_clzll(v | 1)) * 1233 >> 12; /* bits times log10(2): the number of digits or one less */
+    return guess + (v >= power[guess]);
+}
+
+/* Two digits a division: the divisions are what it costs. They go where they belong at once: what has just been stored byte by byte is slow to copy. */
 static size_t put_digits(char *out, uint64_t v)
 {
     static const char pair[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
     "8081828384858687888990919293949596979899";
-    char text[20];
-    size_t at = sizeof text;
+    size_t n = digits(v), at = n;
     while (v >= 100) {
-        memcpy(text + (at -= 2), pair + v % 100 * 2, 2);
+        memcpy(out + (at -= 2), pair + v % 100 * 2, 2);
         v /= 100;
     }
     if (v >= 10)
-        memcpy(text + (at -= 2), pair + v * 2, 2);
+        memcpy(out, pair + v * 2, 2);
     else
-        text[--at] = (char)('0' + v);
-    size_t n = sizeof text - at;
-    memcpy(out, text + at, n);
+        out[0] = (char)('0' + v);
     out[n] = 0;
     return n;
 }

@@ -24,10 +24,8 @@ static void add_header(struct buf *out, char kind, int64_t n)
         out->n += 5;
         return;
     }
-    char digits[24];
-    size_t len = num_format_i64(digits, n);
     p[0] = (uint8_t)kind;
-    memcpy(p + 1, digits, len);
+    size_t len = num_format_i64((char *)p + 1, n);
     p[len + 1] = '\r', p[len + 2] = '\n';
     out->n += len + 3;
 }

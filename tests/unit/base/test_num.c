@@ -160,9 +160,36 @@ static void memory_sizes(void **state)
     }
 }
 
+/* Around every power of ten and of two: the length is found before the digits are. */
+static void test_lengths_of_integers(void **state)
+{
+    char want[32], got[24];
+    for (unsigned bit = 0; bit < 64; bit++) {
+        for (int near = -1; near <= 1; near++) {
+            uint64_t v = ((uint64_t)1 << bit) + (uint64_t)near;
+            snprintf(want, sizeof want, "%llu", (unsigned long long)v);
+            assert_int_equal(num_format_u64(got, v), strlen(want));
+            assert_string_equal(got, want);
+        }
+    }
+    uint64_t power = 1;
+    for (int n = 0; n < 20; n++, power *= 10) {
+        for (int near = -1; near <= 1; near++) {
+            uint64_t v = power + (uint64_t)near;
+            snprintf(want, sizeof want, "%llu", (unsigned long long)v);
+            assert_int_equal(num_format_u64(got, v), strlen(want));
+            assert_string_equal(got, want);
+            if (v > INT64_MAX) continue;
+            snprintf(want, sizeof want, "%lld", -(long long)v);
+            assert_int_equal(num_format_i64(got, -(int64_t)v), strlen(want));
+            assert_string_equal(got, want);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lengths_of_integers), 
         cmocka_unit_test(integers), cmocka_unit_test(floats_are_read_strictly), cmocka_unit_test(long_doubles_are_written_for_people),
         cmocka_unit_test(doubles_are_shortest), cmocka_unit_test(scores), cmocka_unit_test(memory_sizes),
     };
