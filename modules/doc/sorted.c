@@ -37,8 +37,13 @@ void cmd_dindex_create(struct call *c)
     }
     if (c->argc == 5 && arg_is(c, 4, "TEXT")) kind = SORTED_TEXT;
     definition_key(&key, coll, path);
-    /* Within a transaction the log does not know yet what it dropped before; a definition that stands may be written again. */
-    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : ks_in_batch(&c->ks) ? E_NOTFOUND : standing(c, buf_slice(&key), &stands);
+    int r = key.n > NODE_KEY_MAX ? E_TOOBIG : standing(c, buf_slice(&key), &stands);
+    if (r == E_OK && ks_in_batch(&c->ks)) { /* the log does not know yet what the transaction did before */
+        bool still = false;
+        r = ks_has_thing(&c->ks, SPACE_SORTED, buf_slice(&key), &still);
+        /* Of the same kind it may be written again: that changes nothing. */
+        if (r == E_OK && (!still || stands == kind)) r = E_NOTFOUND;
+    }
     if (r == E_OK && stands != kind) {
         reply_error(c, "ERR there is an index of the other kind; DINDEX DROP it first");
     } else if (r == E_OK) { /* it is there already: what was asked for holds */
