@@ -19,7 +19,7 @@ void *nql_arena_take(struct nql_arena *a, size_t n)
     n = (n + 15) & ~(size_t)15;
     if (!a->newest || a->room - a->used < n) {
         size_t room = n > CHUNK_BYTES ? n : CHUNK_BYTES;
-        struct nql_chunk *c = mem_zalloc(sizeof *c + room);
+        struct nql_chunk *c = mem_alloc(sizeof *c + room);
         c->older = a->newest;
         a->newest = c;
         a->used = 0;
@@ -27,7 +27,7 @@ void *nql_arena_take(struct nql_arena *a, size_t n)
     }
     void *p = a->newest->bytes + a->used;
     a->used += n;
-    return p;
+    return memset(p, 0, n); /* what is taken, not the whole chunk: most queries are small */
 }
 
 slice nql_arena_copy(struct nql_arena *a, slice s)

@@ -97,7 +97,7 @@ struct query {
 
     /* the result */
     uint64_t given;            /* rows on the pages before */
-    uint64_t skip;             /* of OFFSET, still to be left out */
+    uint64_t skip, skip_begun; /* of OFFSET, still to be left out; the same when the selection began */
     bool has_position, behind; /* behind: rows come in order, and the position has been passed */
     struct buf position;       /* place of the last row given or left out */
     struct buf position_name;

@@ -11,6 +11,7 @@
 #define COST_INDEXED   2.0
 #define COST_ORDERING  0.3
 #define COST_OPENING   8.0
+#define CHEAP          20.0 /* not worth looking for anything better */
 #define SHARE_GUESSED  0.2 /* of candidates that match what no estimate is known for */
 #define POINTS_ESTIMATED 16 /* points of IN that are asked for; the others are taken to be alike */
 
@@ -30,7 +31,7 @@ struct planner {
     bool found;
     struct buf paths;
     struct index_seen seen[QUERY_INDEXES_MAX];
-    size_t n_seen;
+    size_t n_seen, n_useful; /* useful: on a path that the query names, or for its words */
 };
 
 void query_plan_fini(struct query_plan *p)
@@ -172,6 +173,14 @@ static bool is_absent(int err)
     return err == E_NOTFOUND || err == E_AGAIN;
 }
 
+/* One value of the only index, rows in order, a page of them: at worst twice the cost of a scan, however many rows have that value. Not asking for their number
+ * saves a fifth of a small query. */
+static bool is_beyond_doubt(const struct planner *p, const struct query_plan *plan, bool one_point)
+{
+    const struct query *q = p->q;
+    return one_point && plan->in_order && p->n_useful == 1 && !q->explain && !q->counting && !q->nql->grouped && !is_walk(q);
+}
+
 static int offer_ordered(struct planner *p, slice index)
 {
     const struct nql_query *n = p->q->nql;
@@ -179,22 +188,22 @@ static int offer_ordered(struct planner *p, slice index)
     if (path < 0) return E_OK;
     struct query_plan plan = {0};
     bool by_order = wants_path_order(n, path);
-    uint64_t rows = 0;
+    uint64_t rows = 1;
     nql_bounds(n, (uint32_t)path, &plan.bounds);
     enum nql_bounds_kind kind = plan.bounds.kind;
+    bool one_point = kind == NQL_BOUNDS_POINTS && plan.bounds.n == 1;
     if (kind == NQL_BOUNDS_NONE || (kind == NQL_BOUNDS_ALL && !by_order)) {
         query_plan_fini(&plan);
         return E_OK;
     }
-    int err = estimate(p, index, &plan.bounds, &rows);
+    plan.in_order = by_order || (one_point && wants_key_order(n));
+    int err = is_beyond_doubt(p, &plan, one_point) ? E_OK : estimate(p, index, &plan.bounds, &rows);
     if (err != E_OK) {
         query_plan_fini(&plan);
         return is_absent(err) ? E_OK : err;
     }
-    bool one_point = kind == NQL_BOUNDS_POINTS && plan.bounds.n == 1;
     plan.kind = kind == NQL_BOUNDS_POINTS ? QUERY_EQUALITY : kind == NQL_BOUNDS_RANGE ? QUERY_RANGE : QUERY_ORDER;
     plan.descending = by_order && n->order[0].descending;
-    plan.in_order = by_order || (one_point && wants_key_order(n));
     plan.est_rows = rows;
     buf_add_slice(&plan.index, index);
     if (kind != NQL_BOUNDS_ALL && p->docs > 0) {
@@ -242,6 +251,7 @@ static int see_index(void *ctx, const struct sorted_info *i)
     struct planner *p = ctx;
     if (!i->ready || p->n_seen == QUERY_INDEXES_MAX) return E_OK;
     p->seen[p->n_seen++] = (struct index_seen){p->paths.n, i->path.n, i->kind};
+    p->n_useful += i->kind == SORTED_TEXT ? p->q->words != NULL : nql_path_number(p->q->nql, i->path) >= 0;
     buf_add_slice(&p->paths, i->path);
     return E_OK;
 }
@@ -323,17 +333,18 @@ int query_plan_make(struct call *c, struct query *q, bool no_scan)
     struct planner p = {.c = c, .q = q};
     int err = E_OK;
     measure(&p);
-    if (is_hopeless(&p)) {
-        struct query_plan nothing = {.kind = QUERY_NOTHING, .in_order = true};
-        offer(&p, &nothing, 0, 1, 1);
-    } else if (q->nql->links) {
+    if (q->nql->links) {
         offer_links(&p);
     } else {
         for (uint32_t i = 0; i < q->nql->n_paths; i++)
             if (q->nql->path[i].kind == NQL_KEY || q->nql->path[i].kind == NQL_ID) offer_keys(&p, i);
         if (!p.found || p.best.kind != QUERY_KEYS) err = offer_indexes(&p);
     }
-    if (err == E_OK && !no_scan && !(p.found && p.best.kind == QUERY_NOTHING)) offer_scan(&p);
+    if (err == E_OK && !no_scan && !(p.found && p.best_cost <= CHEAP)) offer_scan(&p);
+    if (err == E_OK && !(p.found && p.best_cost <= CHEAP) && is_hopeless(&p)) {
+        struct query_plan nothing = {.kind = QUERY_NOTHING, .in_order = true};
+        offer(&p, &nothing, 0, 1, 1);
+    }
     buf_fini(&p.paths);
     if (err == E_OK && !p.found) err = E_NOTFOUND;
     if (err != E_OK) {

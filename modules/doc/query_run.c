@@ -124,6 +124,7 @@ static int begin(struct call *c, struct query *q)
     rows_fini(&q->page);
     q->page_rows = q->total = 0;
     q->more = q->behind = false;
+    q->skip_begun = q->skip;
     q->next = 0;
     query_walk_free(&q->walk);
     nql_groups_free(&q->groups);
@@ -139,6 +140,7 @@ static int leave_scan(struct call *c, struct query *q)
 {
     int err = query_plan_make(c, q, true);
     if (err == E_NOTFOUND) return QUERY_NOINDEX;
+    q->skip = q->skip_begun;
     return err == E_OK ? begin(c, q) : err;
 }
 
