@@ -161,7 +161,7 @@ crash: $(O)/test-deps-ok $(CRASH)
 # ---- fuzzing: each target runs under libFuzzer (make fuzz) and under a small driver in the tests ----
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := $(STD) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DVARVE_DEBUG -Isrc -I. -I$(O)/generated -Itests
-FUZZ_PARTS = src/server/resp.c $(wildcard modules/doc/nql*.c)
+FUZZ_PARTS = src/server/resp.c $(wildcard modules/doc/nql*.c modules/doc/patch_*.c) modules/key/rdb.c
 FUZZ_SRC = $(wildcard src/base/*.c src/engine/*.c) $(FUZZ_PARTS)
 FUZZ_OBJ = $(patsubst %.c,$(ASAN_DIR)/%.o,$(FUZZ_PARTS))
 ASAN_DIR := $(O)/asan
