@@ -130,7 +130,13 @@ const uint8_t *nql_lex_here(struct nql_lex *l)
     return l->p;
 }
 
-bool nql_lex_is(struct nql_lex *l, const char *word) { return slice_is(next_word(l), word); }
+static bool same_letter(uint8_t a, char b) { return (a | 0x20) == (b | 0x20); }
+
+bool nql_lex_is(struct nql_lex *l, const char *word)
+{
+    const uint8_t *p = nql_lex_here(l);
+    return p < l->end && same_letter(*p, *word) && slice_is(next_word(l), word);
+}
 
 bool nql_lex_take(struct nql_lex *l, const char *word)
 {
@@ -157,7 +163,7 @@ bool nql_lex_is_reserved(slice word)
         "NULL", "EXISTS", "LIKE", "CONTAINS", "TRUE", "FALSE",
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (slice_is(word, words[i])) return true;
+        if (word.n && same_letter(*word.p, *words[i]) && slice_is(word, words[i])) return true;
     return false;
 }
 

@@ -255,9 +255,10 @@ struct source {
 static int parse(const struct source *s, struct nql_query **out, struct nql_fault *fault)
 {
     struct whole *w = mem_zalloc(sizeof *w);
-    struct nql_parser *p = mem_alloc(sizeof *p);
-    memset(p, 0, offsetof(struct nql_parser, order));
+    struct nql_parser parser, *p = &parser; /* most of it need not be cleared */
     p->q = &w->q;
+    p->n_params = 0;
+    p->nesting = p->terms = p->values = 0;
     bool ok = nql_lex_init(&p->l, &w->arena, s->text, fault) && nql_value_bind(p, s->params, s->n);
     if (ok && s->coll) {
         w->q.coll = nql_arena_copy(&w->arena, *s->coll);
@@ -269,7 +270,6 @@ static int parse(const struct source *s, struct nql_query **out, struct nql_faul
     ok = ok && nql_value_all_used(p);
     ASSERT(ok != p->l.failed);
     struct nql_query *q = &w->q;
-    mem_free(p);
     if (!ok) nql_free(&q);
     if (ok) nql_where_settle(q);
     if (ok) *out = q;
