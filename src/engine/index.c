@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 enum {
-    BUFFER_BYTES_DEFAULT = 64 << 20,
+    BUFFER_BYTES_DEFAULT = 24 << 20, /* a million new keys are a dozen flushes; what a flush costs besides is a few syncs */
     MERGE_ENTRIES_HURRIED = 32 << 10, /* a reader never merges more chunk entries than this at once, if it can be helped */
 };
 
@@ -128,7 +128,7 @@ static int open_runs(struct index *ix, const struct index_options *o)
     uint64_t covers = 0;
     for (size_t i = 0; i < o->n_runs && rc == E_OK; i++) {
         const struct run_id *r = &list[i];
-        bool twice = i > 0 && r->level == list[i - 1].level && (r->level > 0 || r->id == list[i - 1].id);
+        bool twice = i > 0 && r->level == list[i - 1].level && r->id == list[i - 1].id;
         if (r->level >= INDEX_LEVELS || twice) {
             rc = err_note(E_CORRUPT, "index: the list of runs names run %llu twice or at a wrong level", (unsigned long long)r->id);
             break;

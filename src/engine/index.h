@@ -40,7 +40,7 @@ typedef bool (*index_drop_fn)(void *ctx, slice key, slice value);
 struct index_options {
     struct os *os;
     const char *dir;               /* the store's: the run files are in DIR/index, which is made if missing */
-    size_t buffer_bytes;           /* frozen + active chunks above this make index_wants_flush true (default 64 MiB) */
+    size_t buffer_bytes;           /* frozen + active chunks above this make index_wants_flush true (default 24 MiB) */
     const struct run_id *runs;     /* from the manifest */
     size_t n_runs;
     index_drop_fn drop;            /* may be NULL */
@@ -64,7 +64,7 @@ bool index_wants_flush(const struct index *ix);
 /* Writes the buffer (as of the last step) to a level-0 run and syncs it. The writer may go on meanwhile. After this the manifest should be written
  * (index_runs) and then index_retire() called, which deletes run files that merging replaced. E_AGAIN: nothing to flush. */
 int index_flush(struct index *ix) MUST_CHECK;
-/* Does one merge if one is due (level 0 has 4 runs, or a level is over 10x the one above): reads, writes and syncs new runs and swaps them in.
+/* Does one merge if one is due (a level has its full number of runs; index_merge.c): reads, writes and syncs a new run and swaps it in.
  * E_AGAIN when nothing is due. Old run files stay until index_retire. `cancelled` (may be NULL) is
  * asked every 64 entries read, with no lock held: it may sleep, and it may flush and write a manifest. True: E_CANCELLED, nothing changed. */
 int index_merge(struct index *ix, bool (*cancelled)(void *ctx), void *ctx) MUST_CHECK;

@@ -1,8 +1,17 @@
 /* Flushing the buffer and merging runs into levels.
  *
- * Level 0 holds what was flushed, newest first; every deeper level holds one run, and level i may grow to 10^i buffers. A due merge takes all of
- * level 0 and the run of level 1, or the runs of two neighbouring levels, and writes one run into the deeper one. An older version of a key is
- * dropped at once; a tombstone is dropped when no run lies deeper than the output; what index_drop_fn names is always dropped.
+ * Level 0 holds what was flushed, newest first. A deeper level holds a few runs of about one size, newest first as well, and entries only ever move down by
+ * whole levels: RUNS_ALIKE runs of a level become one of the next. So an entry is written once a level, log(size) times in all, whatever the order
+ * of its key: keys of versions never repeat, so rewriting a deep level for a shallow one's sake would gain nothing. A look-up may meet
+ * LEVEL0_RUNS_MAX + RUNS_ALIKE * (INDEX_LEVELS - 1) runs at worst; filters, and the seqs that a run begins and ends at, leave one or two.
+ *
+ * Level 0 goes down once its runs come to a quarter of a buffer. Until then (a store that is flushed often with little in it) its newest runs of like size are
+ * joined where they are, as far back as the next is at most ALIKE times their sum: sizes grow threefold where they cannot be joined, so few remain.
+ *
+ * Order: within a level a higher id is newer. What is joined within a level is its newest runs or all of them, and its id is taken in the same
+ * moment as the view, with no flush on its way, so every run that is newer gets a higher id.
+ *
+ * An older version of a key is dropped at once; a tombstone is dropped when no run is older than the output; what index_drop_fn names is always dropped.
  *
  * Both work on a held view, outside every lock, and swap their result into whatever the view is by then: a flush replaces the oldest `pinned`
  * chunks, a merge replaces its inputs. A failure leaves the view as it was and the half-written file removed or, after a crash, unlisted.
@@ -12,7 +21,14 @@
 
 #include "base/mem.h"
 
-enum { LEVEL0_RUNS = 4, LEVEL_GROWTH = 10, ENTRIES_PER_TURN = 64 /* about a block */ };
+enum {
+    LEVEL0_RUNS = 12,     /* so many are merged … */
+    LEVEL0_RUNS_MAX = 20, /* … if they are alike, so many in any case */
+    RUNS_ALIKE = 6,       /* of a deeper level */
+    ALIKE = 2,
+    LEVEL1_SHARE = 4,     /* a run of level 1 is at least 1/4 of a buffer */
+    ENTRIES_PER_TURN = 64 /* about a block */
+};
 
 /* ---- flush ---- */
 
@@ -82,34 +98,47 @@ struct merge_plan {
     unsigned first, n; /* inputs: view->runs[first .. first + n) */
     uint8_t level;     /* of the output */
     bool bottom;       /* nothing older lies below the output */
+    uint64_t id;       /* of the output */
 };
 
-static uint64_t level_bytes_max(const struct index *ix, unsigned level)
+/* How many of the newest n runs are alike enough to be joined. */
+static unsigned newest_alike(const struct index_view *v, unsigned n)
 {
-    uint64_t max = ix->buffer_bytes;
-    for (unsigned i = 0; i < level; i++) max *= LEVEL_GROWTH;
-    return max;
+    uint64_t sum = v->runs[0]->bytes;
+    unsigned k = 1;
+    while (k < n && v->runs[k]->bytes <= ALIKE * sum) sum += v->runs[k++]->bytes;
+    return k;
 }
 
-static bool plan_merge(const struct index *ix, const struct index_view *v, struct merge_plan *p)
+static bool plan_level0(const struct index *ix, const struct index_view *v, unsigned n, struct merge_plan *p)
 {
-    unsigned zero = 0;
-    while (zero < v->n_runs && v->runs[zero]->level == 0) zero++;
+    uint64_t bytes = 0;
+    if (n < LEVEL0_RUNS) return false;
+    for (unsigned i = 0; i < n; i++) bytes += v->runs[i]->bytes;
+    p->n = n;
+    p->level = bytes >= ix->buffer_bytes / LEVEL1_SHARE;
+    if (p->level == 0 && n < LEVEL0_RUNS_MAX) p->n = newest_alike(v, n);
+    /* A run that is being flushed has its id already and is newer than what this would write into its level. */
+    return p->n > 1 && (p->level > 0 || ix->pinned == 0);
+}
+
+/* `change` held. */
+static bool plan_merge(struct index *ix, const struct index_view *v, struct merge_plan *p)
+{
     *p = (struct merge_plan){0};
-    if (zero >= LEVEL0_RUNS) {
-        p->n = zero;
-        p->level = 1;
-    } else {
-        unsigned i = zero;
-        while (i < v->n_runs && (v->runs[i]->level + 1 >= INDEX_LEVELS || v->runs[i]->bytes <= level_bytes_max(ix, v->runs[i]->level))) i++;
-        if (i == v->n_runs) return false;
-        p->first = i;
-        p->n = 1;
-        p->level = (uint8_t)(v->runs[i]->level + 1);
+    bool due = false;
+    for (unsigned i = 0, n; i < v->n_runs && !due; i += n) {
+        uint8_t level = v->runs[i]->level;
+        for (n = 1; i + n < v->n_runs && v->runs[i + n]->level == level;) n++;
+        if (level == 0) due = plan_level0(ix, v, n, p);
+        else if (n >= RUNS_ALIKE) {
+            *p = (struct merge_plan){.first = i, .n = n, .level = (uint8_t)(level + 1 < INDEX_LEVELS ? level + 1 : level)};
+            due = true;
+        }
     }
-    if (p->first + p->n < v->n_runs && v->runs[p->first + p->n]->level == p->level) p->n++;
     p->bottom = p->first + p->n == v->n_runs;
-    return true;
+    if (due) p->id = ix->next_id++;
+    return due;
 }
 
 static int copy_entries(struct index *ix, struct index_merger *m, struct run_writer *w, bool bottom, bool (*cancelled)(void *ctx), void *ctx)
@@ -175,14 +204,11 @@ static int merge_runs(struct index *ix, struct index_view *v, const struct merge
         filter_keys += r->filter_keys;
         if (r->covers > covers) covers = r->covers;
     }
-    mutex_lock(&ix->change);
-    uint64_t id = ix->next_id++;
-    mutex_unlock(&ix->change);
     struct run_writer *w = NULL;
     struct index_run *run = NULL;
     struct index_merger m;
     index_merger_init(&m, NULL, 0, v->runs + p->first, p->n);
-    int rc = run_writer_open(ix->os, ix->dir, id, p->level, filter_keys, &w);
+    int rc = run_writer_open(ix->os, ix->dir, p->id, p->level, filter_keys, &w);
     if (rc == E_OK) rc = copy_entries(ix, &m, w, p->bottom, cancelled, ctx);
     if (rc == E_OK) rc = run_writer_finish(&w, covers, &run);
     run_writer_abort(&w);
@@ -201,15 +227,14 @@ int index_merge(struct index *ix, bool (*cancelled)(void *ctx), void *ctx)
     ASSERT(ix && !ix->read_only);
     bool busy = atomic_exchange(&ix->merging, true);
     ASSERT(!busy);
+    mutex_lock(&ix->change);
     /* A writer that writes nothing does not see to it. */
-    if (atomic_load_explicit(&ix->merge_wanted, memory_order_relaxed)) {
-        mutex_lock(&ix->change);
-        index_freeze(ix, true);
-        mutex_unlock(&ix->change);
-    }
+    if (atomic_load_explicit(&ix->merge_wanted, memory_order_relaxed)) index_freeze(ix, true);
     struct index_view *v = index_view_get(ix);
     struct merge_plan p;
-    int rc = plan_merge(ix, v, &p) ? merge_runs(ix, v, &p, cancelled, ctx) : E_AGAIN;
+    bool due = plan_merge(ix, v, &p);
+    mutex_unlock(&ix->change);
+    int rc = due ? merge_runs(ix, v, &p, cancelled, ctx) : E_AGAIN;
     index_view_drop(v);
     atomic_store(&ix->merging, false);
     return rc;
@@ -220,11 +245,15 @@ int index_merge_all(struct index *ix, bool (*cancelled)(void *ctx), void *ctx)
     ASSERT(ix && !ix->read_only);
     bool busy = atomic_exchange(&ix->merging, true);
     ASSERT(!busy);
+    mutex_lock(&ix->change);
     struct index_view *v = index_view_get(ix);
+    struct merge_plan p = {.n = v->n_runs, .bottom = true};
+    if (p.n) p.id = ix->next_id++;
+    mutex_unlock(&ix->change);
     int rc = E_AGAIN;
-    if (v->n_runs) {
-        uint8_t deepest = v->runs[v->n_runs - 1]->level;
-        struct merge_plan p = {.n = v->n_runs, .level = deepest ? deepest : 1, .bottom = true};
+    if (p.n) {
+        uint8_t deepest = v->runs[p.n - 1]->level;
+        p.level = deepest ? deepest : 1;
         rc = merge_runs(ix, v, &p, cancelled, ctx);
     }
     index_view_drop(v);

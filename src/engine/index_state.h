@@ -7,7 +7,7 @@
 
 #define RANK_INDEX_CHANGE (RANK_INDEX - 1)
 
-/* Everything a reader needs at one moment: immutable, counted. Chunks newest first; runs newest first (level 0 by id downward, then level 1, 2 …). */
+/* Everything a reader needs at one moment: immutable, counted. Chunks newest first; runs newest first (by level, within a level by id downward). */
 struct index_view {
     atomic_uint refs;
     unsigned n_chunks, n_runs;

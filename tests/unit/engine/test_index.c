@@ -276,7 +276,7 @@ struct stage {
     atomic_bool done;
 };
 
-enum { STAGE_STEPS = 4000, STAGE_FLUSHES = 9, STAGE_STEPS_MAX = 5000000 };
+enum { STAGE_STEPS = 4000, STAGE_FLUSHES = 26, STAGE_STEPS_MAX = 5000000 };
 
 static void stage_put(struct index *ix, const char *key, uint64_t v)
 {
