@@ -38,7 +38,7 @@ int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, u
         range_doc(&c->lower, lineage, after, 0);
         buf_add_byte(&c->lower, 0); /* behind the oldest entry of `after` */
     }
-    int rc = index_snapshot(e->index, INDEX_ALL, &s);
+    int rc = at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS]) ? E_PRUNED : index_snapshot(e->index, INDEX_ALL, &s);
     /* Read behind the snapshot: a flush that the view knows is then in no case missing here. */
     c->e = e;
     c->dropped = at != UINT64_MAX && book_get(&e->fold->horizon[HORIZON_DOCUMENT_CHANGES]) > 0;

@@ -424,16 +424,21 @@ static int check_index(struct engine *e)
     return rc;
 }
 
-/* What books of an older version, or made anew, do not say is taken for the worst that the compacted segments allow. */
-static void raise_horizons(struct engine *e)
+/* What books of an older version do not say is taken for the worst that the compacted segments allow. An index made anew over gaps knows versions, and where
+ * some are missing, but lists of documents and links at points before are not whole: they are refused. */
+static void raise_horizons(struct engine *e, const struct engine_report *rep, bool anew)
 {
-    uint64_t keys = e->own->manifest.horizon, gone = keys;
     const struct manifest *m = &e->own->manifest;
-    for (size_t i = 0; i < m->n_segments && !fold_knows_horizons(e->fold); i++)
-        if (m->segments[i].compacted)
-            gone = i + 1 < m->n_segments ? m->segments[i + 1].first_seq - 1 : seglog_last_seq(e->log);
-    struct engine_horizons h = {.keys = keys};
-    if (!fold_knows_horizons(e->fold)) h.documents = keys, h.changes = h.document_changes = gone > keys ? gone : keys;
+    struct engine_horizons h = {.keys = m->horizon};
+    uint64_t gone = rep->lost_to, last = seglog_last_seq(e->log);
+    for (size_t i = 0; i < m->n_segments; i++) {
+        uint64_t upto = i + 1 < m->n_segments ? m->segments[i + 1].first_seq - 1 : last;
+        if (m->segments[i].compacted && upto > gone) gone = upto;
+    }
+    if (!fold_knows_horizons(e->fold)) {
+        h.documents = anew && gone ? last : m->horizon;
+        h.changes = h.document_changes = gone > m->horizon ? gone : m->horizon;
+    }
     fold_raise_horizons(e->fold, &h);
 }
 
@@ -456,7 +461,7 @@ static int open_folded(struct engine *e, struct engine_report *rep, bool anew)
         if (rep->lost_to > own->manifest.horizon) own->manifest.horizon = rep->lost_to;
     }
     atomic_store(&own->horizon, own->manifest.horizon);
-    raise_horizons(e);
+    raise_horizons(e, rep, anew);
     own->forget_due = own->manifest.forget_due && !anew;
     return indexer_open(e, fold_seq(e->fold));
 }
@@ -476,6 +481,12 @@ static int fold_tail(struct engine *e, struct engine_report *rep)
         if (own->opt.progress && rc == E_OK) own->opt.progress(own->opt.progress_ctx, "folding the log", at - from, last - from);
     }
     rep->folded_nodes = last > from ? last - from : 0;
+    if (rc == E_OK && own->rebuilding) {
+        indexer_lock(e);
+        rc = fold_gaps_end(e->fold);
+        index_step(e->index, atomic_load(&own->indexed_seq));
+        indexer_unlock(e);
+    }
     own->rebuilding = false;
     if (rc < 0) return refuse(rep, rc, "the log cannot be folded");
     return E_OK;

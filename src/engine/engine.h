@@ -230,7 +230,7 @@ API void past_cursor_close(struct past_cursor **c);
 
 /* ---- documents in key order, at a point ---- */
 struct doc_cursor;
-API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK;
+API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK; /* E_PRUNED: below the horizon of documents */
 API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK; /* keys whose newest version at `at` is a live document (expiry not judged), and those of which that is not known any more: engine_find answers E_PRUNED */
 /* Before the first next: every key that was a document at any time from the newest flush to `at`, standing or not (for reads at an instant of valid time, which may
  * find an older version). */

@@ -24,6 +24,8 @@ int fold_node(struct fold *f, const struct node *n, size_t bytes) MUST_CHECK;
  * `dropped` is not 0, that is the seq of the newest of them, and it gets its entry back (reading it answers E_PRUNED); `unknown` says that there are
  * more, with seqs that nothing tells: then engine_find answers E_PRUNED behind `older`. */
 void fold_gap(struct fold *f, const struct node *n, const struct version *older, uint64_t dropped, bool unknown);
+/* At the end of that: of keys whose newest version lies before a flush, what was newer may be gone too. */
+int fold_gaps_end(struct fold *f) MUST_CHECK;
 /* A slice of background work: building sorted indexes, about `budget` documents. Called by the indexer between batches, followed by
  * index_step. E_AGAIN: nothing to build. */
 int fold_build(struct fold *f, unsigned budget) MUST_CHECK;

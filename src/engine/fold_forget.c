@@ -168,6 +168,43 @@ int fold_forget(struct fold *f, bool (*gone)(void *ctx, uint64_t seq), void *ctx
     return rc;
 }
 
+/* ---- gaps that only a flush closes ---- */
+
+struct gaps {
+    struct fold *f;
+    struct buf last; /* V key of the group at hand, without ~seq */
+};
+
+static int mark_newest(void *ctx, uint8_t space, uint16_t lineage, slice key, const struct version *v)
+{
+    struct gaps *g = ctx;
+    struct version marked = *v;
+    struct buf *entry = &g->f->key;
+    range_version(entry, &g->f->e->seed, space, lineage, key, v->seq);
+    slice name = slice_of(entry->p, entry->n - 8);
+    if (slice_eq(name, buf_slice(&g->last))) return E_OK;
+    buf_clear(&g->last);
+    buf_add_slice(&g->last, name);
+    bool falls = space == SPACE_KEY || space == SPACE_LINK;
+    if (!falls || lineage >= ENGINE_DATABASES_MAX || v->seq > book_get(&g->f->dbs.flushed[lineage])) return E_OK;
+    marked.flags |= RANGE_VERSION_GAP;
+    range_version_value(&g->f->value, &marked);
+    index_put(g->f->e->index, buf_slice(entry), buf_slice(&g->f->value), range_version_prefix(key));
+    return E_OK;
+}
+
+int fold_gaps_end(struct fold *f)
+{
+    ASSERT(f && f->e->index);
+    struct gaps g = {.f = f};
+    struct index_snap *s = NULL;
+    int rc = index_snapshot(f->e->index, INDEX_ALL, &s);
+    if (!rc) rc = fold_walk_versions(f, s, mark_newest, &g);
+    index_snap_close(&s);
+    buf_fini(&g.last);
+    return rc;
+}
+
 /* ---- the check ---- */
 
 static void check_live(struct fold *f, uint16_t lineage)

@@ -163,6 +163,8 @@ int link_cursor_next(struct link_cursor *c, struct link *out)
     uint64_t seq = 0;
     slice part[3];
     if (c->ended) return E_END;
+    c->oldest = book_get(&c->e->fold->horizon[HORIZON_DOCUMENTS]);
+    if (c->at < c->oldest) return E_PRUNED; /* links may have come and gone without a trace */
     for (int looks = 0; !rc && !stands; looks++) {
         if (looks == LOOKS_WITHOUT_A_ROW) return E_AGAIN;
         if (!c->started)

@@ -221,6 +221,20 @@ bool named_rule(struct named_set *s, slice key, struct retain_rule *out, struct 
     return found;
 }
 
+bool named_holds(struct named_set *s, uint64_t from, uint64_t before)
+{
+    ASSERT(s);
+    ASSERT(s->tags.n == 0 || s->tags.at);
+    bool holds = false;
+    mutex_lock(&s->mutex);
+    for (size_t i = 0; i < s->tags.n && !holds; i++) {
+        const struct named *x = s->tags.at[i];
+        holds = x->a >= from && x->a < before && x->seq == x->a + 1;
+    }
+    mutex_unlock(&s->mutex);
+    return holds;
+}
+
 static int order_u64(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;

@@ -40,6 +40,8 @@ int named_load(struct named_set *s, const uint8_t **p, const uint8_t *end) MUST_
 bool named_rule(struct named_set *s, slice key, struct retain_rule *out, struct buf *pattern);
 /* The points of all tags, ascending; the caller frees them. */
 uint64_t *named_points(struct named_set *s, size_t *n);
+/* Does a tag stand on a point in [from, before) that was the newest when it was set? Then nothing that held there was ever dropped. */
+bool named_holds(struct named_set *s, uint64_t from, uint64_t before);
 static inline uint64_t named_turn(struct named_set *s) { return atomic_load_explicit(&s->turn, memory_order_acquire); }
 
 #endif

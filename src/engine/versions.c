@@ -134,44 +134,22 @@ static int next_newer(struct engine *e, struct buf *probe, const struct version 
     return rc;
 }
 
-/* Does a tag that was made before seq `before` name a point in [at, before)? */
-static int is_tagged(struct engine *e, uint64_t at, uint64_t before, bool *yes)
-{
-    static const uint8_t lower[] = {RANGE_VERSION, SPACE_TAG}, upper[] = {RANGE_VERSION, SPACE_TAG + 1};
-    struct index_snap *s = NULL;
-    struct index_iter *it = NULL;
-    struct buf mem = {0};
-    *yes = false;
-    int rc = index_snapshot(e->index, INDEX_ALL, &s);
-    if (!rc) rc = index_iter_open(s, slice_of(lower, 2), slice_of(upper, 2), &it);
-    for (int step = rc ? rc : index_seek(it, slice_of(lower, 2)); !rc && !*yes; step = index_next(it)) {
-        struct version tag;
-        struct node n;
-        rc = step ? step : parse_entry(index_key(it), index_value(it), &tag);
-        if (rc || tag.seq >= before || engine_read(e, tag.seq, &mem, &n) < 0) continue;
-        uint64_t point = node_is_live(&n) && n.payload.n == 8 ? get_u64(n.payload.p) : 0;
-        *yes = point >= at && point < before;
-    }
-    index_iter_close(&it);
-    index_snap_close(&s);
-    buf_fini(&mem);
-    return rc == E_END ? E_OK : rc;
-}
-
 /* v is what was found at `at`, and versions behind it are gone, nobody knows where. It is known to hold to the end of its own commit, and up to a
- * tag that was there before they were dropped: they would have been held by it had they been older than its point. */
-static int judge_gap(struct engine *e, struct buf *probe, uint64_t at, struct version *v)
+ * tag that stands and was set on what was the newest point then: it would have held them, had they been older than that. */
+static int judge_gap(struct engine *e, const struct thing *t, struct buf *probe, uint64_t at, struct version *v)
 {
-    uint64_t first, last = v->seq;
+    uint64_t first, last = v->seq, end = dbs_flushed(&e->fold->dbs, t->lineage, UINT64_MAX);
     struct version newer;
-    bool more, tagged = false;
     int rc = at > v->seq ? engine_commit_of(e, v->seq, &first, &last) : E_OK;
     if (rc == E_PRUNED) rc = E_OK; /* it is gone itself: whoever reads it is told */
     if (rc || at <= last) return rc;
     rc = next_newer(e, probe, v, &newer);
-    if (!rc && seglog_more(e->log, newer.seq, &more) == E_PRUNED) rc = is_tagged(e, at, newer.seq, &tagged);
-    if (!rc && !tagged) rc = oldest_version(e, probe, v);
-    return rc || tagged ? rc : E_PRUNED;
+    if (!rc) end = newer.seq;
+    if (rc && rc != E_END && rc != E_NOTFOUND) return rc;
+    if (rc && at >= end && at >= trace_horizon(e, t->space)) return E_OK; /* it is the newest, and a flush hides whatever was there */
+    if (named_holds(&e->fold->named, at, end)) return E_OK;
+    rc = oldest_version(e, probe, v);
+    return rc ? rc : E_PRUNED;
 }
 
 /* The base at or before *out, which is no base. */
@@ -218,7 +196,7 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     }
     if (!rc && __builtin_expect(v.flags & RANGE_VERSION_GAP, 0)) {
         v.flags &= (uint16_t)~RANGE_VERSION_GAP;
-        rc = judge_gap(e, probe, at, &v);
+        rc = judge_gap(e, &(struct thing){space, lineage, key}, probe, at, &v);
         if (rc == E_PRUNED) *out = v;
     }
     if (!rc && (flags & FIND_BASE) && !op_is_base(v.op)) {
