@@ -40,14 +40,36 @@ struct nql_groups {
     size_t bytes;
     bool finishing;
     size_t n_heap, taken; /* heap and, behind it, what has been given, last first */
+    struct json_picker *picker; /* finds the fields of a row in one pass */
     struct buf key, row;
 };
+struct sight { /* one row while it is taken in */
+    const struct nql_row *row;
+    uint64_t found; /* bit per path */
+    slice value[NQL_PATHS_MAX];
+};
+
+static struct json_picker *picker_of(const struct nql_query *q)
+{
+    const struct json_path *fields[NQL_PATHS_MAX] = {NULL};
+    for (uint32_t i = 0; i < q->n_group; i++) fields[q->group[i]] = q->path[q->group[i]].json;
+    for (uint32_t i = 0; i < q->n_aggregates; i++)
+        if (q->aggregate[i].kind != NQL_COUNT) fields[q->aggregate[i].path] = q->path[q->aggregate[i].path].json;
+    return json_picker_new(fields, q->n_paths);
+}
+
+static struct nql_field look(const struct nql_query *q, const struct sight *s, uint32_t path)
+{
+    if (q->path[path].kind != NQL_DOC) return nql_field_of(q, s->row, path);
+    return s->found >> path & 1 ? nql_field_json(s->value[path]) : (struct nql_field){.form = NQL_MISSING};
+}
 
 struct nql_groups *nql_groups_new(const struct nql_query *q)
 {
     ASSERT(q->grouped && q->n_group > 0);
     struct nql_groups *g = mem_zalloc(sizeof *g);
     g->q = q;
+    g->picker = picker_of(q);
     g->slots = SLOTS_MIN;
     g->slot = mem_zalloc(g->slots * sizeof *g->slot);
     if (getrandom(g->seed, sizeof g->seed, GRND_NONBLOCK) < 0) g->seed[0] = (uintptr_t)g;
@@ -69,6 +91,7 @@ void nql_groups_free(struct nql_groups **at)
     struct nql_groups *g = *at;
     if (!g) return;
     for (size_t i = 0; i < g->n; i++) group_fini(g, g->group[i]);
+    json_picker_free(&g->picker);
     nql_arena_free(&g->arena);
     buf_fini(&g->key);
     buf_fini(&g->row);
@@ -161,9 +184,9 @@ static void offer(struct nql_groups *g, struct best *b, const struct nql_field *
     if (c >= 0) keep(g, b, f);
 }
 
-static void add_up(struct nql_groups *g, struct total *t, const struct nql_aggregate *a, const struct nql_row *row)
+static void add_up(struct nql_groups *g, struct total *t, const struct nql_aggregate *a, const struct sight *s)
 {
-    struct nql_field f = nql_field_of(g->q, row, a->path);
+    struct nql_field f = look(g->q, s, a->path);
     bool wide = t->sum.wide;
     if (f.form == NQL_MISSING) return;
     if (a->kind == NQL_MIN || a->kind == NQL_MAX) {
@@ -180,10 +203,13 @@ int nql_groups_add(struct nql_groups *g, const struct nql_row *row)
 {
     const struct nql_query *q = g->q;
     struct nql_field value[NQL_GROUP_MAX];
+    struct sight s;
     ASSERT(!g->finishing);
+    s.row = row;
+    s.found = json_pick(g->picker, row->json, s.value);
     buf_clear(&g->key);
     for (uint32_t i = 0; i < q->n_group; i++) {
-        value[i] = nql_field_of(q, row, q->group[i]);
+        value[i] = look(q, &s, q->group[i]);
         nql_field_key(&value[i], q->path[q->group[i]].kind != NQL_DOC, false, &g->key);
     }
     uint64_t hash = hash_of(g, buf_slice(&g->key));
@@ -195,7 +221,7 @@ int nql_groups_add(struct nql_groups *g, const struct nql_row *row)
     r->rows++;
     for (uint32_t i = 0; i < q->n_group; i++) offer(g, &r->value[i], &value[i], 0);
     for (uint32_t i = 0; i < q->n_aggregates; i++)
-        if (q->aggregate[i].kind != NQL_COUNT) add_up(g, &r->total[i], &q->aggregate[i], row);
+        if (q->aggregate[i].kind != NQL_COUNT) add_up(g, &r->total[i], &q->aggregate[i], &s);
     return E_OK;
 }
 
