@@ -372,7 +372,7 @@ static int compact(struct engine *e, const struct compact_options *o, bool autom
     if (automatic) compact_auto_ended(e, rc, c.plan.waiting_ms, rules_turn);
     mutex_lock(&own->status_lock);
     if (rc == E_OK && !o->dry_run) own->runs++, own->automatic_runs += automatic;
-    own->ended_ms = os_wall_us(e->os) / 1000;
+    if (rc != E_AGAIN) own->ended_ms = os_wall_us(e->os) / 1000;
     mutex_unlock(&own->status_lock);
     fill_status(&c, false, rc);
     mem_free(c.leaf);
