@@ -1,6 +1,8 @@
 /* Versions on their way into replies: loading one, and judging whether it is live, old or deleted. */
 #include "modules/doc/node_map.h"
 
+#define HASH_ANEW_BYTES 512
+
 void doc_reply_hash(struct call *c, const uint8_t hash[HASH_BYTES])
 {
     char hex[2 * HASH_BYTES + 1];
@@ -37,6 +39,7 @@ void doc_badjson(struct call *c, const struct json_fault *f)
 /* Is the node's whole database line flushed behind it? */
 static bool is_flushed(struct call *c, const struct node *n)
 {
+    if (!ks_in_batch(&c->ks)) return n->seq <= engine_flushed(doc_engine(c), n->lineage);
     for (unsigned i = 0; i < ks_databases(c->ks.ks); i++) {
         struct db_view db = ks_db(&c->ks, (uint16_t)i);
         if (db.lineage == n->lineage) return n->seq <= db.flushed;
@@ -44,42 +47,62 @@ static bool is_flushed(struct call *c, const struct node *n)
     return false;
 }
 
-/* Live, old or deleted: by what the index holds as the key's newest version. */
-static int judge_state(struct call *c, struct doc_view *v)
+/* The key's newest seq, by memory or by the index. */
+static int newest_of(struct call *c, const struct node *n, uint64_t *seq)
 {
     struct version newest;
-    v->state = node_is_live(&v->node) ? DOC_OLD : DOC_DELETED;
-    if (!doc_node_has_key(&v->node)) {
-        v->state = DOC_LIVE;
-        return E_OK;
-    }
-    if (v->state == DOC_DELETED) return E_OK;
-    int r = engine_find(doc_engine(c), v->node.space, v->node.lineage, v->node.key, UINT64_MAX, FIND_ALL, &newest);
-    if (r == E_OK && newest.seq == v->seq) {
-        bool gone = v->node.expire_ms != 0 && v->node.expire_ms <= c->ks.now_ms;
-        bool falls = v->node.space == SPACE_KEY || v->node.space == SPACE_LINK; /* what a flush reaches */
-        if (!gone && !(falls && is_flushed(c, &v->node))) v->state = DOC_LIVE;
-    }
+    *seq = 0;
+    if (n->space == SPACE_KEY) ks_heads(&c->ks, n->lineage, &n->key, 1, seq);
+    if (*seq != 0) return E_OK;
+    int r = engine_find(doc_engine(c), n->space, n->lineage, n->key, UINT64_MAX, FIND_ALL, &newest);
+    if (r == E_OK) *seq = newest.seq;
     return r == E_NOTFOUND || r == E_PRUNED ? E_OK : r;
+}
+
+/* Live, old or deleted: by the key's newest version. */
+static int judge_state(struct call *c, struct doc_view *v)
+{
+    const struct node *n = &v->node;
+    uint64_t newest;
+    v->state = node_is_live(n) ? DOC_OLD : DOC_DELETED;
+    if (!doc_node_has_key(n)) v->state = DOC_LIVE;
+    if (v->state != DOC_OLD) return E_OK;
+    int r = newest_of(c, n, &newest);
+    if (r != E_OK || newest != v->seq) return r;
+    bool gone = n->expire_ms != 0 && n->expire_ms <= c->ks.now_ms;
+    bool falls = n->space == SPACE_KEY || n->space == SPACE_LINK; /* what a flush reaches */
+    if (!gone && !(falls && is_flushed(c, n))) v->state = DOC_LIVE;
+    return E_OK;
+}
+
+/* Short nodes are hashed anew, which costs less than the look into the tree. */
+static int hash_of_view(struct call *c, struct doc_view *v)
+{
+    if (v->pruned || v->raw.n > HASH_ANEW_BYTES) return engine_hash(doc_engine(c), v->seq, v->hash);
+    blake2b_256(v->hash, v->raw.p, v->raw.n);
+    return E_OK;
 }
 
 int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
 {
     struct engine *e = doc_engine(c);
     struct buf mem = v->mem;
+    struct change_node n;
     *v = (struct doc_view){.seq = seq, .mem = mem};
     int r = engine_catch_up(e, seq);
-    if (r == E_OK) r = engine_hash(e, seq, v->hash);
-    if (r != E_OK) return r;
-    r = engine_read_raw(e, seq, &v->mem, &v->raw);
-    if (r == E_OK) r = node_decode(v->raw, &v->node);
-    if (r == E_OK && v->node.seq != seq) r = E_CORRUPT;
-    if (r == E_PRUNED) {
-        v->pruned = true;
+    if (r == E_OK) r = engine_read_change(e, seq, &v->mem, &n);
+    v->pruned = r == E_PRUNED;
+    if (v->pruned) {
         v->state = DOC_PRUNED;
-        return E_OK;
+        return hash_of_view(c, v);
     }
-    if (r == E_OK) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
+    if (r != E_OK) return r;
+    v->raw = n.raw;
+    v->node = n.node;
+    v->commit_first = n.commit_first;
+    v->commit_last = seq;
+    if (n.more) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
+    if (r == E_OK) r = hash_of_view(c, v);
     return r == E_OK ? judge_state(c, v) : r;
 }
 

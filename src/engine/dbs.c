@@ -198,6 +198,12 @@ void engine_db_counts(struct engine *e, uint16_t lineage, struct db_counts *out)
                               .expiring = atomic_load_explicit(&b->expiring, memory_order_relaxed)};
 }
 
+uint64_t engine_flushed(struct engine *e, uint16_t lineage)
+{
+    ASSERT(e && e->fold);
+    return dbs_flushed(&e->fold->dbs, lineage, UINT64_MAX);
+}
+
 uint64_t engine_next_event(struct engine *e, uint16_t db, uint16_t lineage, uint64_t after)
 {
     ASSERT(e && e->fold);

@@ -199,6 +199,8 @@ API int engine_changes(struct engine *e, uint64_t after, struct change_cursor **
 /* The next node that is there with a seq up to `upto`; dropped ones are passed over. Stays the next until change_take. E_END: none now, call again later. */
 API int change_peek(struct change_cursor *c, uint64_t upto, struct change_node *out) MUST_CHECK;
 API void change_take(struct change_cursor *c);
+/* One node by its seq: engine_read and its place in its commit in one look. Slices point into mem. */
+API int engine_read_change(struct engine *e, uint64_t seq, struct buf *mem, struct change_node *out) MUST_CHECK;
 /* The newest node left of the commit that n, just peeked, belongs to. */
 API int change_commit_last(struct change_cursor *c, const struct change_node *n, uint64_t *last) MUST_CHECK;
 API void change_cursor_close(struct change_cursor **c);
@@ -206,6 +208,7 @@ API void change_cursor_close(struct change_cursor **c);
 API uint64_t engine_drops(struct engine *e);
 /* Hashes of nodes by their bytes, several at once. */
 API void engine_hash_nodes(size_t n, const slice *raw, uint8_t (*out)[HASH_BYTES]);
+API uint64_t engine_flushed(struct engine *e, uint16_t lineage); /* the newest folded flush of a lineage, 0 = none */
 /* The first event above `after` that concerns a whole database: a flush of its lineage or of all, or a swap of its number. UINT64_MAX: none known. */
 API uint64_t engine_next_event(struct engine *e, uint16_t db, uint16_t lineage, uint64_t after);
 

@@ -36,6 +36,22 @@ int engine_read(struct engine *e, uint64_t seq, struct buf *mem, struct node *ou
     return rc;
 }
 
+int engine_read_change(struct engine *e, uint64_t seq, struct buf *mem, struct change_node *out)
+{
+    ASSERT(e && e->log);
+    ASSERT(mem && out);
+    int rc = reach_log(e, seq);
+    if (rc >= 0) rc = seglog_read(e->log, seq, mem, &out->raw, &out->more);
+    if (rc == E_OK) rc = node_decode(out->raw, &out->node);
+    if (rc == E_OK && (out->node.seq != seq || out->node.commit_pos >= seq))
+        rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)seq, (unsigned long long)out->node.seq);
+    if (rc == E_OK) {
+        out->seq = seq;
+        out->commit_first = seq - out->node.commit_pos;
+    }
+    return rc;
+}
+
 int engine_hash(struct engine *e, uint64_t seq, uint8_t out[HASH_BYTES])
 {
     ASSERT(e && e->tree);
