@@ -1,165 +1,136 @@
 /* DTRACE: the causes of a node, or its effects, breadth first.
  *
- * Levels, not recursion: a level's seqs are gathered, sorted, and become depth d; a hash set keeps each node to one visit. Long traces go on over several
- * turns of the loop: first the walk, then the rows, then one reply. A level is gathered until it is sure to hold the smallest seqs that the limit leaves
- * room for: effects come in ascending order, so of one node no more are looked at than that. */
+ * Levels, not recursion: a level's seqs are gathered, sorted, and become depth d; a hash set keeps each node to one visit. Nodes are taken in the order of the reply,
+ * and each is read once: for its row and for its causes. Long traces go on over several turns of the loop.
+ *
+ * Bounds: of a level no more can be shown than the limit leaves room for, so when twice as many (or LEVEL_MIN) were gathered, all but the smallest seqs are let go.
+ * Effects come in ascending order: of one node no more are looked at than there is room. So memory is bound by the limit, whatever the graph. */
 #include "modules/doc/node_map.h"
-#include <stdlib.h>
+#include "modules/doc/seq_set.h"
 
 #define TRACE_LIMIT_DEFAULT 1000
-
-struct found {
-    uint64_t seq;
-    uint32_t depth;
-};
+#define TRACE_SLICE_BYTES   (4u << 20) /* of nodes read in a turn */
+#define LEVEL_MIN           4096       /* gathered before a level is cut */
 
 struct trace {
     bool effects;
     uint64_t depth_max, limit;
-    struct found *all; /* in reply order; the tail from level_at on is the newest level */
+    uint64_t *all; /* in reply order up to level_end; behind it the next level, as it was found */
     size_t n, cap;
-    size_t level_at, next; /* next: the node of the newest level to expand */
-    size_t level_end;
-    uint64_t *seen; /* open addressing, 0 = free */
-    size_t seen_cap;
+    size_t next, level_end; /* next: the node to show and expand; level_end: where its level ends */
+    uint32_t depth;         /* of that level */
+    struct seq_set seen;
     struct effect_cursor *cur; /* of the node being expanded */
-    size_t expand_from;        /* t->n when it began */
+    size_t taken;              /* effects taken from it */
     struct node_maps maps;
-    bool walked;
     int failure;
 };
 
-static bool seen_add(struct trace *t, uint64_t seq);
-
-static void seen_grow(struct trace *t)
+/* How many of the next level can be shown. */
+static size_t room(const struct trace *t)
 {
-    uint64_t *old = t->seen;
-    size_t cap = t->seen_cap;
-    t->seen_cap = cap ? cap * 2 : 64;
-    t->seen = mem_zalloc(t->seen_cap * sizeof *t->seen);
-    for (size_t i = 0; i < cap; i++)
-        if (old[i]) (void)seen_add(t, old[i]);
-    mem_free(old);
+    return t->limit > t->level_end ? (size_t)t->limit - t->level_end : 0;
 }
 
-/* False when it was there. */
-static bool seen_add(struct trace *t, uint64_t seq)
+/* Puts the gathered level in order and lets go what cannot be shown. */
+static void cut_level(struct trace *t)
 {
-    size_t mask = t->seen_cap - 1, i = (seq * 0x9e3779b97f4a7c15ull >> 20) & mask;
-    while (t->seen[i]) {
-        if (t->seen[i] == seq) return false;
-        i = (i + 1) & mask;
-    }
-    t->seen[i] = seq;
-    return true;
+    seq_sort(t->all + t->level_end, t->n - t->level_end);
+    if (t->n - t->level_end <= room(t)) return;
+    t->n = t->level_end + room(t);
+    seq_set_fini(&t->seen);
+    for (size_t i = 0; i < t->n; i++) (void)seq_set_add(&t->seen, t->all[i]);
 }
 
-static void visit(struct trace *t, uint64_t seq, uint32_t depth)
+static void visit(struct trace *t, uint64_t seq)
 {
-    if ((t->n + 1) * 2 > t->seen_cap) seen_grow(t);
-    if (!seen_add(t, seq)) return;
+    size_t most = 2 * room(t) > LEVEL_MIN ? 2 * room(t) : LEVEL_MIN;
+    if (!seq_set_add(&t->seen, seq)) return;
     if (t->n == t->cap) {
         t->cap = t->cap ? t->cap * 2 : 64;
         t->all = mem_realloc(t->all, t->cap * sizeof *t->all);
     }
-    t->all[t->n++] = (struct found){seq, depth};
-}
-
-static int expand_causes(struct call *c, struct trace *t, struct found f)
-{
-    struct buf mem = {0};
-    struct node n;
-    struct node_ref ref;
-    int r = engine_read(doc_engine(c), f.seq, &mem, &n);
-    if (r == E_OK)
-        for (uint32_t i = 0; i < n.n_causes; i++) {
-            node_cause(&n, i, &ref);
-            visit(t, ref.seq, f.depth + 1);
-        }
-    buf_fini(&mem);
-    return r == E_PRUNED ? E_OK : r;
+    t->all[t->n++] = seq;
+    if (t->n - t->level_end >= most) cut_level(t);
 }
 
 /* Goes on with the effects of one node. *budget counts effects. E_END: all that can matter were seen. */
-static int expand_effects(struct call *c, struct trace *t, struct found f, size_t *budget)
+static int expand_effects(struct call *c, struct trace *t, uint64_t seq, size_t *budget)
 {
-    uint64_t seq;
+    uint64_t effect;
     int r = E_OK;
     if (t->cur == NULL) {
-        t->expand_from = t->n;
-        r = engine_effects(doc_engine(c), f.seq, &t->cur);
+        t->taken = 0;
+        r = engine_effects(doc_engine(c), seq, &t->cur);
     }
     while (r == E_OK && *budget > 0) {
-        if (t->n - t->expand_from + t->level_end >= t->limit) {
-            r = E_END;
-            break;
-        }
-        r = effect_next(t->cur, &seq);
-        if (r == E_OK) visit(t, seq, f.depth + 1);
+        r = t->taken++ < room(t) + t->level_end ? effect_next(t->cur, &effect) : E_END; /* those seen before take no room */
+        if (r == E_OK) visit(t, effect);
         (*budget)--;
     }
     if (r != E_OK) effect_close(&t->cur);
     return r;
 }
 
-static int by_seq(const void *a, const void *b)
+static void expand_causes(struct trace *t, const struct doc_view *v)
 {
-    const struct found *x = a, *y = b;
-    return (x->seq > y->seq) - (x->seq < y->seq);
+    struct node_ref ref;
+    for (uint32_t i = 0; i < v->node.n_causes; i++) {
+        node_cause(&v->node, i, &ref);
+        visit(t, ref.seq);
+    }
 }
 
-/* The newest level is whole: it is put in order and becomes the one to expand. False when that was the last. */
-static bool next_level(struct trace *t)
+/* Shows the next node and gathers what it leads to, or a part of that. */
+static int take_next(struct call *c, struct trace *t, size_t *budget, size_t *bytes)
 {
-    qsort(t->all + t->level_end, t->n - t->level_end, sizeof *t->all, by_seq);
-    if (t->n == t->level_end || t->n >= t->limit) return false;
-    t->level_at = t->next = t->level_end;
-    t->level_end = t->n;
-    return true;
-}
-
-/* Expands the next node, or a part of its effects. */
-static int expand_next(struct call *c, struct trace *t, size_t *budget)
-{
-    struct found f = t->all[t->next];
-    int r = E_END;
+    uint64_t seq = t->all[t->next];
+    bool expand = t->depth < t->depth_max && room(t) > 0;
+    int r = E_OK;
     (*budget)--;
-    if (f.depth < t->depth_max) r = t->effects ? expand_effects(c, t, f, budget) : expand_causes(c, t, f);
-    if (r == E_OK && t->cur != NULL) return E_OK; /* it goes on next turn */
+    if (t->cur == NULL) {
+        struct doc_view *v = &t->maps.view;
+        r = doc_view_load(c, seq, v);
+        if (r != E_OK)
+            node_maps_add_failure(&t->maps, r);
+        else
+            node_maps_add_view(c, &t->maps, v, t->depth);
+        if (r == E_OK && !v->pruned) *bytes += v->raw.n;
+        if (r == E_OK && expand && !t->effects && !v->pruned) expand_causes(t, v);
+        if (r != E_OK && expand && !t->effects) return r; /* what it leads to is not known */
+    }
+    r = expand && t->effects ? expand_effects(c, t, seq, budget) : E_END;
+    if (r == E_OK) return E_OK; /* it goes on next turn */
     t->next++;
     return r == E_END ? E_OK : r;
 }
 
-/* True when the walk is over. */
-static bool walk(struct call *c, struct trace *t, size_t budget)
+/* The next level is whole: it becomes the one to show. False when there is none. */
+static bool next_level(struct trace *t)
 {
-    while (budget > 0) {
-        if (t->next == t->level_end && !next_level(t)) return true;
-        t->failure = expand_next(c, t, &budget);
-        if (t->failure != E_OK) return true;
-    }
-    return false;
+    cut_level(t);
+    if (t->n == t->level_end) return false;
+    t->level_end = t->n;
+    t->depth++;
+    return true;
 }
 
 /* One turn: true when it has replied. */
 static bool trace_step(struct call *c, void *state)
 {
     struct trace *t = state;
-    if (!t->walked) {
-        t->walked = walk(c, t, DOC_SLICE_ROWS);
-        if (!t->walked) return false;
-        if (t->n > t->limit) t->n = t->limit;
+    bool done = false;
+    size_t bytes = 0;
+    for (size_t budget = DOC_SLICE_ROWS; budget > 0 && bytes < TRACE_SLICE_BYTES && !done && t->failure == E_OK;) {
+        done = t->next == t->level_end && !next_level(t);
+        if (!done) t->failure = take_next(c, t, &budget, &bytes);
     }
     if (t->failure != E_OK) {
         reply_failure(c, t->failure);
         return true;
     }
-    for (size_t i = 0; i < DOC_SLICE_ROWS && t->maps.n < t->n; i++) {
-        struct found f = t->all[t->maps.n];
-        node_maps_add(c, &t->maps, f.seq, f.depth);
-    }
-    if (t->maps.n < t->n) return false;
-    reply_array(c, t->n);
+    if (!done) return false;
+    reply_array(c, t->maps.n);
     node_maps_reply(c, &t->maps);
     return true;
 }
@@ -170,7 +141,7 @@ static void trace_drop(void *state)
     effect_close(&t->cur);
     node_maps_fini(&t->maps);
     mem_free(t->all);
-    mem_free(t->seen);
+    seq_set_fini(&t->seen);
     mem_free(t);
 }
 
@@ -218,7 +189,7 @@ void cmd_dtrace(struct call *c)
         trace_drop(t);
         return;
     }
-    visit(t, seq, 0);
+    visit(t, seq);
     t->level_end = 1;
     if (c->in_multi) {
         while (!trace_step(c, t)) continue;

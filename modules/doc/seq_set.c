@@ -1,0 +1,85 @@
+/* The set is a hash table of the seqs themselves. The sort is by digits of one byte, from the lowest up, and passes over digits that are the same in all: seqs of one walk
+ * differ in few. */
+#include "modules/doc/seq_set.h"
+#include <stdlib.h>
+
+#define FEW 64
+
+static bool put(struct seq_set *s, uint64_t seq)
+{
+    size_t mask = s->cap - 1, i = (seq * 0x9e3779b97f4a7c15ull >> 20) & mask;
+    while (s->slot[i]) {
+        if (s->slot[i] == seq) return false;
+        i = (i + 1) & mask;
+    }
+    s->slot[i] = seq;
+    s->n++;
+    return true;
+}
+
+static void grow(struct seq_set *s)
+{
+    struct seq_set old = *s;
+    s->cap = old.cap ? old.cap * 2 : 64;
+    s->n = 0;
+    s->slot = mem_zalloc(s->cap * sizeof *s->slot);
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.slot[i]) (void)put(s, old.slot[i]);
+    mem_free(old.slot);
+}
+
+bool seq_set_add(struct seq_set *s, uint64_t seq)
+{
+    ASSERT(seq > 0);
+    if ((s->n + 1) * 2 > s->cap) grow(s);
+    return put(s, seq);
+}
+
+void seq_set_fini(struct seq_set *s)
+{
+    mem_free(s->slot);
+    *s = (struct seq_set){0};
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = get_u64(a), y = get_u64(b);
+    return (x > y) - (x < y);
+}
+
+static void pass(const uint64_t *from, uint64_t *to, size_t n, unsigned shift)
+{
+    size_t at[256] = {0};
+    for (size_t i = 0; i < n; i++) at[from[i] >> shift & 255]++;
+    for (size_t digit = 0, sum = 0; digit < 256; digit++) {
+        size_t count = at[digit];
+        at[digit] = sum;
+        sum += count;
+    }
+    for (size_t i = 0; i < n; i++) to[at[from[i] >> shift & 255]++] = from[i];
+}
+
+void seq_sort(uint64_t *seq, size_t n)
+{
+    uint64_t differ = 0;
+    bool sorted = true;
+    for (size_t i = 1; i < n; i++) {
+        differ |= seq[i] ^ seq[0];
+        sorted &= seq[i - 1] <= seq[i];
+    }
+    if (sorted) return;
+    if (n <= FEW) {
+        qsort(seq, n, sizeof *seq, compare);
+        return;
+    }
+    uint64_t *other = mem_alloc(n * sizeof *other), *from = seq, *to = other;
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        if ((differ >> shift & 255) == 0) continue;
+        pass(from, to, n, shift);
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != seq) memcpy(seq, from, n * sizeof *seq);
+    mem_free(other);
+}
