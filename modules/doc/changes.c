@@ -161,9 +161,7 @@ static void look_at_database(struct call *c, struct feed *f)
 
 static void start_over(struct feed *f)
 {
-    bool with_data = f->maps.with_data;
-    node_maps_fini(&f->maps);
-    f->maps = (struct node_maps){.with_data = with_data};
+    node_maps_clear(&f->maps);
     change_cursor_close(&f->log);
     buf_clear(&f->raws);
     f->n_waiting = 0;

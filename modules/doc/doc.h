@@ -98,6 +98,8 @@ struct doc_view {
 int doc_view_load(struct call *c, uint64_t seq,
                   struct doc_view *v) MUST_CHECK; /* E_NOTFOUND … ; v->mem to be released by fini in every case */
 void doc_view_fini(struct doc_view *v);
+/* The hash of a node whose bytes are at hand (empty: they are not): short ones are hashed anew, which costs less than a look into the tree. */
+int doc_node_hash(struct call *c, uint64_t seq, slice raw, uint8_t hash[HASH_BYTES]) MUST_CHECK;
 void doc_reply_map(struct call *c, const struct doc_view *v, const struct doc_data *data);
 /* The value that a version left behind; *mem holds it where the node does not. E_NOTFOUND: none, or no longer to be had. */
 int doc_view_data(struct call *c, const struct doc_view *v, struct buf *mem, slice *data) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* DLINK, DUNLINK and DLINKS: named links between documents, with versions of their own. */
-#include "modules/doc/doc.h"
+#include "modules/doc/link_walk.h"
 
 /* The newest version of a link when it stands (not unlinked, not flushed). E_NOTFOUND. */
 static int standing_link(struct call *c, slice key, struct version *v)
@@ -92,15 +92,12 @@ void cmd_dunlink(struct call *c)
 /* ---- DLINKS ----
  * The cursor is text: pinned seq, direction in use, number of the relation in use, position in hex. */
 struct links {
-    bool out, in;
-    int first_rel, n_rels; /* argv positions; 0 = every relation */
-    struct doc_place at;
+    struct link_choice choice;
+    struct link_walk walk;
     uint64_t count;
-    int direction, rel; /* where the walk is */
-    struct buf after;
-    struct buf seqs; /* of the page's links */
-    size_t rows;
-    uint64_t oldest;            /* after E_PRUNED */
+    struct node_maps rows;
+    struct buf position; /* behind the newest row */
+    int row_direction, row_rel;
     bool pinned, more;
 };
 
@@ -124,52 +121,32 @@ static bool parse_links_cursor(struct call *c, slice text, struct links *l)
 {
     uint64_t direction, rel;
     slice rest = text;
+    const struct link_choice *k = &l->choice;
+    link_walk_start(&l->walk, k);
     if (text.n == 1 && text.p[0] == '0') return true;
-    bool ok = take_number(&rest, UINT64_MAX, &l->at.seq) && take_number(&rest, 1, &direction) && take_number(&rest, 1000, &rel) &&
+    bool ok = take_number(&rest, UINT64_MAX, &l->choice.at.seq) && take_number(&rest, 1, &direction) && take_number(&rest, 1000, &rel) &&
               rest.n % 2 == 0;
-    uint8_t *out = buf_reserve(&l->after, rest.n / 2 + 1);
-    if (!ok || !hex_decode(out, (const char *)rest.p, rest.n / 2) || !doc_place_known(c, &l->at)) return bad_links_cursor(c);
-    l->after.n = rest.n / 2;
-    l->direction = (int)direction;
-    l->rel = (int)rel;
+    uint8_t *out = buf_reserve(&l->walk.after, rest.n / 2 + 1);
+    if (!ok || !hex_decode(out, (const char *)rest.p, rest.n / 2) || !doc_place_known(c, &k->at)) return bad_links_cursor(c);
+    l->walk.after.n = rest.n / 2;
+    if ((rel > 0 && (int)rel >= k->n_rels) || (direction == 1 && !k->in) || (direction == 0 && !k->out)) return bad_links_cursor(c);
+    l->walk.direction = (int)direction;
+    l->walk.rel = (int)rel;
     l->pinned = true;
-    return true;
-}
-
-static bool parse_rels(struct call *c, int *i, struct links *l)
-{
-    int64_t n;
-    if (*i + 1 >= c->argc) {
-        reply_syntax(c);
-        return false;
-    }
-    if (!arg_range(c, *i + 1, 1, 1000, &n)) return false;
-    if (*i + 1 + n >= c->argc) {
-        reply_syntax(c);
-        return false;
-    }
-    l->first_rel = *i + 2;
-    l->n_rels = (int)n;
-    *i += 1 + (int)n;
     return true;
 }
 
 static bool parse_links(struct call *c, struct links *l)
 {
     slice at = slice_str("head"), cursor = slice_str("0");
-    l->out = true;
+    l->choice.out = true;
     l->count = 100;
     for (int i = 2; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
-        if (arg_is(c, i, "OUT")) {
-            l->out = true, l->in = false;
-        } else if (arg_is(c, i, "IN")) {
-            l->out = false, l->in = true;
-        } else if (arg_is(c, i, "BOTH")) {
-            l->out = l->in = true;
-        } else if (arg_is(c, i, "REL")) {
-            if (!parse_rels(c, &i, l)) return false;
-        } else if (value && arg_is(c, i, "ASOF")) {
+        int taken = link_choice_parse(c, &i, &l->choice);
+        if (taken < 0) return false;
+        if (taken > 0) continue;
+        if (value && arg_is(c, i, "ASOF")) {
             at = c->argv[++i];
         } else if (value && arg_is(c, i, "CURSOR")) {
             cursor = c->argv[++i];
@@ -180,130 +157,113 @@ static bool parse_links(struct call *c, struct links *l)
             return false;
         }
     }
-    l->direction = l->out ? 0 : 1;
-    return parse_links_cursor(c, cursor, l) && (l->pinned || doc_point(c, at, &l->at));
+    if (!parse_links_cursor(c, cursor, l) || (!l->pinned && !doc_point(c, at, &l->choice.at))) return false;
+    engine_db_at(doc_engine(c), c->ks.db, l->choice.at.seq, &l->choice.db);
+    return true;
 }
 
-static void reply_link(struct call *c, uint64_t seq)
+static void add_text(struct buf *out, const char *name, slice value)
 {
-    struct buf mem = {0};
-    struct node n;
-    slice from, rel, to;
+    node_map_add_bulk(out, slice_str(name));
+    node_map_add_bulk(out, value);
+}
+
+static void add_link(struct call *c, struct links *l, const struct link *k)
+{
+    struct doc_view *v = &l->rows.view; /* for its buffer */
+    struct change_node n;
     uint8_t hash[HASH_BYTES];
-    int r = engine_read(doc_engine(c), seq, &mem, &n);
-    if (r == E_OK) r = engine_hash(doc_engine(c), seq, hash);
-    if (r == E_OK) r = link_key_parse(n.key, &from, &rel, &to);
+    int r = engine_read_change(doc_engine(c), k->seq, &v->mem, &n);
+    if (r == E_OK) r = doc_node_hash(c, k->seq, n.raw, hash);
     if (r != E_OK) {
-        reply_failure(c, r); /* in its place: the other links are still answered */
-    } else {
-        reply_map(c, 6);
-        reply_str(c, "from"), reply_bulk(c, from);
-        reply_str(c, "rel"), reply_bulk(c, rel);
-        reply_str(c, "to"), reply_bulk(c, to);
-        reply_str(c, "seq"), reply_int(c, (int64_t)seq);
-        reply_str(c, "hash"), doc_reply_hash(c, hash);
-        reply_str(c, "props");
-        if (n.payload.n)
-            reply_bulk(c, n.payload);
-        else
-            reply_null(c);
+        node_maps_add_failure(&l->rows, r); /* in its place: the other links are still answered */
+        return;
     }
-    buf_fini(&mem);
+    struct buf *out = node_maps_row(&l->rows);
+    node_map_add_header(out, c->resp, 6);
+    add_text(out, "from", k->from);
+    add_text(out, "rel", k->rel);
+    add_text(out, "to", k->to);
+    node_map_add_bulk(out, slice_str("seq"));
+    node_map_add_int(out, (int64_t)k->seq);
+    node_map_add_bulk(out, slice_str("hash"));
+    node_map_add_hash(out, hash);
+    node_map_add_bulk(out, slice_str("props"));
+    if (n.node.payload.n)
+        node_map_add_bulk(out, n.node.payload);
+    else
+        node_map_add_null(out, c->resp);
 }
 
-/* Is the relation in use named before, or empty, which no link has? */
-static bool rel_is_done(struct call *c, const struct links *l)
-{
-    const slice *rels = c->argv + l->first_rel;
-    if (l->n_rels == 0) return false;
-    for (int i = 0; i < l->rel; i++)
-        if (slice_eq(rels[i], rels[l->rel])) return true;
-    return rels[l->rel].n == 0;
-}
-
-/* Links of one direction and relation. Leaves l->more when the page is full. */
-static int walk_one(struct call *c, struct links *l, const struct db_view *db)
-{
-    struct link_cursor *cur = NULL;
-    struct link k;
-    slice rel = l->n_rels ? c->argv[l->first_rel + l->rel] : (slice){0};
-    enum link_direction d = l->direction == 0 ? LINK_OUT : LINK_IN;
-    int r = engine_links(doc_engine(c), db->lineage, c->argv[1], d, rel, l->at.seq, buf_slice(&l->after), &cur);
-    while (r == E_OK && ((r = link_cursor_next(cur, &k)) == E_OK || r == E_AGAIN)) {
-        if (r == E_AGAIN) {
-            r = E_OK;
-            continue;
-        }
-        if (k.seq <= db->flushed) continue;
-        if (l->out && d == LINK_IN && slice_eq(k.from, k.to)) continue; /* seen among those that go out */
-        if (l->rows == l->count) {
-            l->more = true;
-            break;
-        }
-        buf_add(&l->seqs, &k.seq, sizeof k.seq);
-        l->rows++;
-        slice at = link_cursor_at(cur);
-        buf_clear(&l->after);
-        buf_add_slice(&l->after, at);
-    }
-    if (r == E_PRUNED) l->oldest = link_cursor_oldest(cur);
-    link_cursor_close(&cur);
-    return r == E_END ? E_OK : r;
-}
-
-static int walk_links(struct call *c, struct links *l, const struct db_view *db)
-{
-    int last = l->in ? 1 : 0;
-    for (; l->direction <= last; l->direction++, l->rel = 0) {
-        do {
-            int r = rel_is_done(c, l) ? E_OK : walk_one(c, l, db);
-            if (r != E_OK || l->more) return r;
-            buf_clear(&l->after);
-        } while (++l->rel < l->n_rels);
-    }
-    return E_OK;
-}
-
-static void reply_links_cursor(struct call *c, const struct links *l)
+static void reply_links(struct call *c, const struct links *l)
 {
     struct buf b = {0};
     if (l->more) {
-        buf_printf(&b, "%llu:%d:%d:", (unsigned long long)l->at.seq, l->direction, l->rel);
-        for (size_t i = 0; i < l->after.n; i++) buf_printf(&b, "%02x", l->after.p[i]);
+        buf_printf(&b, "%llu:%d:%d:", (unsigned long long)l->choice.at.seq, l->row_direction, l->row_rel);
+        for (size_t i = 0; i < l->position.n; i++) buf_printf(&b, "%02x", l->position.p[i]);
     } else {
         buf_add_str(&b, "0");
     }
+    reply_array(c, 2);
     reply_bulk(c, buf_slice(&b));
+    reply_array(c, l->rows.n);
+    node_maps_reply(c, &l->rows);
     buf_fini(&b);
+}
+
+static void refuse_links(struct call *c, const struct links *l, int r)
+{
+    if (r == E_INVALID)
+        (void)bad_links_cursor(c);
+    else if (r == E_PRUNED)
+        doc_reply_pruned(c, c->argv[1], l->walk.oldest);
+    else
+        reply_failure(c, r);
+}
+
+/* One turn: true when it has replied. */
+static bool links_step(struct call *c, void *state)
+{
+    struct links *l = state;
+    struct link k;
+    int r = E_OK;
+    for (size_t i = 0; i < DOC_SLICE_ROWS && r == E_OK && !l->more; i++) {
+        r = link_walk_next(c, &l->walk, &l->choice, c->argv[1], &k);
+        if (r != E_OK) break;
+        l->more = l->rows.n == l->count;
+        if (l->more) break;
+        add_link(c, l, &k);
+        l->row_direction = l->walk.direction;
+        l->row_rel = l->walk.rel;
+        buf_clear(&l->position);
+        buf_add_slice(&l->position, buf_slice(&l->walk.after));
+    }
+    if (r == E_AGAIN || (r == E_OK && !l->more)) return false;
+    if (r == E_OK || r == E_END)
+        reply_links(c, l);
+    else
+        refuse_links(c, l, r);
+    return true;
+}
+
+static void links_drop(void *state)
+{
+    struct links *l = state;
+    link_walk_fini(&l->walk);
+    node_maps_fini(&l->rows);
+    buf_fini(&l->position);
+    mem_free(l);
 }
 
 void cmd_dlinks(struct call *c)
 {
-    struct links l = {0};
-    struct db_view db;
-    if (!parse_links(c, &l)) {
-        buf_fini(&l.after);
-        return;
+    struct links *l = mem_zalloc(sizeof *l);
+    bool done = !parse_links(c, l);
+    if (!done) {
+        while (!(done = links_step(c, l)) && c->in_multi) continue;
     }
-    if ((l.rel > 0 && l.rel >= l.n_rels) || (l.direction == 1 && !l.in) || (l.pinned && l.direction == 0 && !l.out)) {
-        bad_links_cursor(c);
-        buf_fini(&l.after);
-        return;
-    }
-    engine_db_at(doc_engine(c), c->ks.db, l.at.seq, &db);
-    int r = walk_links(c, &l, &db);
-    if (r == E_OK) {
-        reply_array(c, 2);
-        reply_links_cursor(c, &l);
-        reply_array(c, l.rows);
-        for (size_t i = 0; i < l.rows; i++) reply_link(c, get_u64(l.seqs.p + i * 8));
-    } else if (r == E_INVALID) {
-        bad_links_cursor(c);
-    } else if (r == E_PRUNED) {
-        doc_reply_pruned(c, c->argv[1], l.oldest);
-    } else {
-        reply_failure(c, r);
-    }
-    buf_fini(&l.seqs);
-    buf_fini(&l.after);
+    if (done)
+        links_drop(l);
+    else
+        call_later(c, LATER_TURN, links_step, links_drop, l);
 }

@@ -223,6 +223,36 @@ void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const 
     encode_data(out, resp, data);
 }
 
+/* ---- elements ---- */
+
+void node_map_add_header(struct buf *out, int resp, size_t pairs)
+{
+    uint8_t *p = buf_reserve(out, 32);
+    out->n += (size_t)((resp >= 3 ? put_number(p, '%', (int64_t)pairs) : put_number(p, '*', 2 * (int64_t)pairs)) - p);
+}
+
+void node_map_add_bulk(struct buf *out, slice s)
+{
+    encode_data(out, 3, &s);
+}
+
+void node_map_add_int(struct buf *out, int64_t v)
+{
+    uint8_t *p = buf_reserve(out, 32);
+    out->n += (size_t)(put_number(p, ':', v) - p);
+}
+
+void node_map_add_null(struct buf *out, int resp)
+{
+    encode_data(out, resp, NULL);
+}
+
+void node_map_add_hash(struct buf *out, const uint8_t hash[HASH_BYTES])
+{
+    uint8_t *p = buf_reserve(out, 2 * HASH_BYTES + 16);
+    out->n += (size_t)(put_hash(p, hash) - p);
+}
+
 /* ---- rows ---- */
 
 static void add_break(struct node_maps *m, int code)
@@ -278,6 +308,13 @@ void node_maps_reply(struct call *c, const struct node_maps *m)
         done = b.at;
     }
     reply_encoded(c, slice_of(m->mem.p + done, m->mem.n - done));
+}
+
+void node_maps_clear(struct node_maps *m)
+{
+    buf_clear(&m->mem);
+    buf_clear(&m->breaks);
+    m->n = 0;
 }
 
 void node_maps_fini(struct node_maps *m)

@@ -24,12 +24,20 @@ void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_vi
 void node_maps_add_failure(struct node_maps *m, int code);
 /* A row that another file encodes: bytes go behind what is there. */
 struct buf *node_maps_row(struct node_maps *m);
+/* Forgets the rows. */
+void node_maps_clear(struct node_maps *m);
 /* The rows, one after the other; the caller has begun the array. */
 void node_maps_reply(struct call *c, const struct node_maps *m);
 void node_maps_fini(struct node_maps *m);
 
 /* Appends one map; *data = NULL: nil. */
 void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const slice *data, uint32_t depth);
+/* Elements of rows that other files encode. */
+void node_map_add_header(struct buf *out, int resp, size_t pairs);
+void node_map_add_bulk(struct buf *out, slice s);
+void node_map_add_int(struct buf *out, int64_t v);
+void node_map_add_null(struct buf *out, int resp);
+void node_map_add_hash(struct buf *out, const uint8_t hash[HASH_BYTES]);
 /* What a link's node is called in a map: "from rel to", with a backslash before each space and backslash of the three. */
 void node_map_link_name(struct buf *out, slice from, slice rel, slice to);
 #endif

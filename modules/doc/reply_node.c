@@ -75,11 +75,10 @@ static int judge_state(struct call *c, struct doc_view *v)
     return E_OK;
 }
 
-/* Short nodes are hashed anew, which costs less than the look into the tree. */
-static int hash_of_view(struct call *c, struct doc_view *v)
+int doc_node_hash(struct call *c, uint64_t seq, slice raw, uint8_t hash[HASH_BYTES])
 {
-    if (v->pruned || v->raw.n > HASH_ANEW_BYTES) return engine_hash(doc_engine(c), v->seq, v->hash);
-    blake2b_256(v->hash, v->raw.p, v->raw.n);
+    if (raw.n == 0 || raw.n > HASH_ANEW_BYTES) return engine_hash(doc_engine(c), seq, hash);
+    blake2b_256(hash, raw.p, raw.n);
     return E_OK;
 }
 
@@ -94,7 +93,7 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     v->pruned = r == E_PRUNED;
     if (v->pruned) {
         v->state = DOC_PRUNED;
-        return hash_of_view(c, v);
+        return doc_node_hash(c, seq, (slice){0}, v->hash);
     }
     if (r != E_OK) return r;
     v->raw = n.raw;
@@ -102,7 +101,7 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     v->commit_first = n.commit_first;
     v->commit_last = seq;
     if (n.more) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
-    if (r == E_OK) r = hash_of_view(c, v);
+    if (r == E_OK) r = doc_node_hash(c, seq, v->raw, v->hash);
     return r == E_OK ? judge_state(c, v) : r;
 }
 

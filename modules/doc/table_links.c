@@ -45,5 +45,8 @@ const struct command doc_links[] = {
     {"dlinks", cmd_dlinks, -2, CMD_READONLY, DOC, KEYS_ONE("RO ACCESS"), "Lists the links of a document", "1.0.0", "document",
      "O(log N + M) with N all links and M those of the key",
      "key [OUT|IN|BOTH] [REL n rel [rel ...]] [ASOF point] [CURSOR cursor] [COUNT count]", NULL, NULL},
+    {"dtraverse", cmd_dtraverse, -2, CMD_READONLY, PAST, KEYS_ONE("RO ACCESS"), "Follows links from a document to those that can be reached", "1.0.0", "document",
+     "O(N + M) with N the links followed and M the documents reached",
+     "key [OUT|IN|BOTH] [REL n rel [rel ...]] [DEPTH depth] [LIMIT limit] [ASOF point] [WITHDATA]", NULL, NULL},
     {0},
 };
