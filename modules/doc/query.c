@@ -339,6 +339,10 @@ static bool prepare(struct call *c, struct query *q)
 /* Everything that the arguments settle. False: replied. */
 static bool settle(struct call *c, struct query *q, const struct arguments *a)
 {
+    if (q->nql->links && (q->nql->traverse.given || q->nql->trace.given)) {
+        reply_error(c, "BADQUERY at byte 0: TRAVERSE and TRACE start from documents");
+        return false;
+    }
     return set_words(c, q) && set_view(c, q, a) && is_readable(c, q);
 }
 

@@ -3,6 +3,7 @@
 #   a time of about now   <ms>
 #   bytes of a node       <120 bytes>: they hold a random salt
 #   durable_seq and such  <n>
+#   DQUERY's cursor       <cursor>, which as a word of a later command is the newest one that was shown
 
 set volatile {durable_seq written_seq indexed_seq}
 
@@ -43,7 +44,13 @@ proc show_flat {r {before ""}} {
     switch -- $type {
         nil {return [expr {$value eq "_" ? "_" : "$value-1"}]}
         ":" {return ":[expr {$before in $::volatile ? "<n>" : [show_number $value]}]"}
-        "$" {return "\$[show_text $value]"}
+        "$" {
+            if {$before eq "cursor" && [regexp {^[0-9a-f]{40,}$} $value]} {
+                set ::marks(cursor) $value
+                return "\$<cursor>"
+            }
+            return "\$[show_text $value]"
+        }
         "*" - "~" - ">" {return "$type\[[join [show_elements $value] {, }]\]"}
         "%" {
             set out {}

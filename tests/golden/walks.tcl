@@ -263,3 +263,43 @@ proc expired_in_log {key} {
     }
     return "NEVER LOGGED"
 }
+
+# DQUERY page by page, while documents and indexes come and go: the rows of one page that holds all. Returns how many, and over how many pages.
+proc query_under_writes {nql count} {
+    set whole [resp_field [ask DQUERY $nql COUNT 100000] rows]
+    set got {}
+    set pages 0
+    set more {}
+    while 1 {
+        set r [ask DQUERY $nql COUNT $count {*}$more]
+        if {[lindex $r 0] eq "-"} {error [lindex $r 1]}
+        lappend got {*}[resp_field $r rows]
+        set cursor [resp_field $r cursor]
+        incr pages
+        if {$cursor eq "nil"} break
+        set more [list CURSOR $cursor]
+        ask DPUT q:new$pages {{"n":1,"g":"a"}}
+        ask DPUT q:[expr {$pages * 7 % 50}] {{"n":1000}}
+        ask DDEL q:[expr {$pages * 3 % 50}]
+        switch [expr {$pages % 3}] {
+            0 {ask DINDEX DROP q n}
+            1 {ask DINDEX CREATE q n; ask DINDEX WAIT q n 5000}
+        }
+    }
+    return "[llength $got] rows, [expr {$got eq $whole ? "the pinned ones in order" : "NOT THE PINNED ONES"}], $pages pages"
+}
+
+# Every digit of the newest cursor changed, and every shorter text: none is taken.
+proc query_mangled {nql} {
+    set cursor $::marks(cursor)
+    set taken 0
+    for {set i 0} {$i < [string length $cursor]} {incr i} {
+        set digit [expr {[string index $cursor $i] eq "0" ? "1" : "0"}]
+        foreach bad [list [string replace $cursor $i $i $digit] [string range $cursor 0 $i-1]] {
+            if {$bad eq "" || $bad eq "0"} continue
+            set r [ask DQUERY $nql CURSOR $bad]
+            if {![string match "BADCURSOR *" [lindex $r 1]]} {incr taken}
+        }
+    }
+    return "[string length $cursor] > 40: [expr {[string length $cursor] > 40}], taken $taken"
+}
