@@ -90,6 +90,10 @@ int index_first(struct index_snap *s, slice key, size_t prefix_n, struct buf *fo
 /* The same on the newest state without a snapshot object: the hot form. */
 int index_first_now(struct index *ix, enum index_scope scope, slice key, size_t prefix_n, struct buf *found_key, struct buf *value) MUST_CHECK;
 
+/* The same for prefixes under which an entry that is put later never sorts behind one that was put earlier (versions, newest first): the newest part of
+ * the index that has an answer is believed. Not while what was there before a crash is being folded anew: then order of putting says nothing. */
+int index_newest_now(struct index *ix, enum index_scope scope, slice key, size_t prefix_n, struct buf *found_key, struct buf *value) MUST_CHECK;
+
 /* Streaming iterator over [lower, upper) of a snapshot (upper empty = to the end); keeps its own reference to the snapshot. */
 int index_iter_open(struct index_snap *s, slice lower, slice upper, struct index_iter **out) MUST_CHECK;
 int index_seek(struct index_iter *it, slice key) MUST_CHECK;         /* first entry >= key; E_END */

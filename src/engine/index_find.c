@@ -2,7 +2,9 @@
  *
  * index_first: the filters leave the runs that may hold a live entry with the prefix (nearly always one or none); each is asked for its first
  * entry at or above the key, and the smallest key wins, the newest among equals. Filters know no tombstones, so a found entry is checked
- * against the newer runs that were left out and whose tombstones span its key. A tombstone in the way is rare: then a merger finds what is behind it. */
+ * against the newer runs that were left out and whose tombstones span its key. A tombstone in the way is rare: then a merger finds what is behind it.
+ *
+ * index_newest_now asks the sources from the newest on and takes the first answer. So a key that is in every run costs one look, not one a run. */
 #include "engine/index_state.h"
 
 #include "base/mem.h"
@@ -112,15 +114,22 @@ struct best {
     struct run_cursor cursor[2];
 };
 
-static void first_in_chunks(const struct index_view *v, slice key, slice prefix, struct best *b)
+struct question {
+    enum index_scope scope;
+    bool newest; /* the newest source that knows an answer knows the best */
+    slice key, prefix;
+    uint64_t hash; /* of the prefix */
+};
+
+static void first_in_chunks(const struct index_view *v, const struct question *q, struct best *b)
 {
-    for (unsigned i = 0; i < v->n_chunks; i++) {
+    for (unsigned i = 0; i < v->n_chunks && !(q->newest && b->found); i++) {
         const struct index_chunk *k = v->chunks[i];
-        size_t at = index_chunk_seek(k, key);
+        size_t at = index_chunk_seek(k, q->key);
         if (at == k->n) continue;
         const uint8_t *r = k->ref[at].record;
         slice found = record_key(r);
-        if (!slice_starts(found, prefix) || (b->found && slice_cmp(found, b->key) >= 0)) continue;
+        if (!slice_starts(found, q->prefix) || (b->found && slice_cmp(found, b->key) >= 0)) continue;
         b->found = true;
         b->key = found;
         b->value = record_value(r);
@@ -128,14 +137,14 @@ static void first_in_chunks(const struct index_view *v, slice key, slice prefix,
     }
 }
 
-static int first_in_run(struct index_run *run, unsigned no, slice key, slice prefix, struct best *b)
+static int first_in_run(struct index_run *run, unsigned no, const struct question *q, struct best *b)
 {
     unsigned mine = b->in_run ? !b->held : 0;
     struct run_cursor *c = &b->cursor[mine];
     run_cursor_init(c, run);
-    int rc = run_cursor_seek(c, key);
+    int rc = run_cursor_seek(c, q->key);
     slice found = rc == E_OK ? run_cursor_key(c) : slice_of(NULL, 0);
-    if (rc < 0 || !slice_starts(found, prefix) || (b->found && slice_cmp(found, b->key) >= 0)) {
+    if (rc < 0 || !slice_starts(found, q->prefix) || (b->found && slice_cmp(found, b->key) >= 0)) {
         run_cursor_fini(c);
         return rc == E_END ? E_OK : rc;
     }
@@ -151,25 +160,26 @@ static int first_in_run(struct index_run *run, unsigned no, slice key, slice pre
 }
 
 /* Asks the runs whose filter says maybe, or all when there is no prefix. */
-static int first_in_runs(const struct index_view *v, slice key, slice prefix, uint64_t hash, struct best *b)
+static int first_in_runs(const struct index_view *v, const struct question *q, struct best *b)
 {
-    for (unsigned i = 0; prefix.n && i < v->n_runs; i++) index_filter_prefetch(&v->runs[i]->filter, hash);
-    for (unsigned i = 0; i < v->n_runs; i++) {
-        if (prefix.n && !index_filter_has(&v->runs[i]->filter, hash)) continue;
-        int rc = first_in_run(v->runs[i], i, key, prefix, b);
+    if (q->newest && b->found) return E_OK;
+    for (unsigned i = 0; q->prefix.n && i < v->n_runs; i++) index_filter_prefetch(&v->runs[i]->filter, q->hash);
+    for (unsigned i = 0; i < v->n_runs && !(q->newest && b->found); i++) {
+        if (q->prefix.n && !index_filter_has(&v->runs[i]->filter, q->hash)) continue;
+        int rc = first_in_run(v->runs[i], i, q, b);
         if (rc < 0) return rc;
     }
     return E_OK;
 }
 
 /* Does a tombstone in a run that its filter left out, newer than the best entry, hide it? */
-static int hidden(const struct index_view *v, const struct best *b, slice prefix, uint64_t hash, bool *out)
+static int hidden(const struct index_view *v, const struct best *b, const struct question *q, bool *out)
 {
     *out = false;
-    if (!b->in_run || prefix.n == 0) return E_OK;
+    if (!b->in_run || q->prefix.n == 0) return E_OK;
     for (unsigned i = 0; i < b->run; i++) {
         struct index_run *r = v->runs[i];
-        if (!index_run_may_hide(r, b->key) || index_filter_has(&r->filter, hash)) continue;
+        if (!index_run_may_hide(r, b->key) || index_filter_has(&r->filter, q->hash)) continue;
         struct run_cursor c;
         run_cursor_init(&c, r);
         int rc = run_exact(&c, b->key);
@@ -181,13 +191,13 @@ static int hidden(const struct index_view *v, const struct best *b, slice prefix
 }
 
 /* The general way, past any number of tombstones. */
-static int first_live(const struct index_view *v, enum index_scope scope, slice key, slice prefix, struct buf *found_key, struct buf *value)
+static int first_live(const struct index_view *v, const struct question *q, struct buf *found_key, struct buf *value)
 {
     struct index_merger m;
-    index_merger_init(&m, v->chunks, scope == INDEX_ALL ? v->n_chunks : 0, v->runs, v->n_runs);
-    int rc = index_merger_seek(&m, key);
-    while (rc == E_OK && index_merger_tombstone(&m) && slice_starts(index_merger_key(&m), prefix)) rc = index_merger_step(&m);
-    if (rc == E_OK && !slice_starts(index_merger_key(&m), prefix)) rc = E_END;
+    index_merger_init(&m, v->chunks, q->scope == INDEX_ALL ? v->n_chunks : 0, v->runs, v->n_runs);
+    int rc = index_merger_seek(&m, q->key);
+    while (rc == E_OK && index_merger_tombstone(&m) && slice_starts(index_merger_key(&m), q->prefix)) rc = index_merger_step(&m);
+    if (rc == E_OK && !slice_starts(index_merger_key(&m), q->prefix)) rc = E_END;
     if (rc == E_OK) {
         give(found_key, index_merger_key(&m));
         give(value, index_merger_value(&m));
@@ -196,39 +206,52 @@ static int first_live(const struct index_view *v, enum index_scope scope, slice 
     return rc == E_END ? E_NOTFOUND : rc;
 }
 
-static int view_first(const struct index_view *v, enum index_scope scope, slice key, size_t prefix_n, struct buf *found_key, struct buf *value)
+static int view_first(const struct index_view *v, struct question *q, struct buf *found_key, struct buf *value)
 {
-    ASSERT(prefix_n <= key.n && key.n <= INDEX_KEY_MAX);
-    slice prefix = slice_of(key.p, prefix_n);
-    uint64_t hash = prefix_n ? index_filter_hash(prefix) : 0;
+    ASSERT(q->prefix.n <= q->key.n && q->key.n <= INDEX_KEY_MAX);
+    q->hash = q->prefix.n ? index_filter_hash(q->prefix) : 0;
     struct best b;
     b.found = b.in_run = b.tombstone = false;
     b.held = b.run = 0;
-    if (scope == INDEX_ALL) first_in_chunks(v, key, prefix, &b);
-    int rc = first_in_runs(v, key, prefix, hash, &b);
+    if (q->scope == INDEX_ALL) first_in_chunks(v, q, &b);
+    int rc = first_in_runs(v, q, &b);
     bool blocked = b.tombstone;
-    if (rc == E_OK && b.found && !blocked) rc = hidden(v, &b, prefix, hash, &blocked);
+    if (rc == E_OK && b.found && !blocked) rc = hidden(v, &b, q, &blocked);
     if (rc == E_OK && b.found && !blocked) {
         give(found_key, b.key);
         give(value, b.value);
     }
     if (b.in_run) run_cursor_fini(&b.cursor[b.held]);
     if (rc < 0) return rc;
-    if (blocked) return first_live(v, scope, key, prefix, found_key, value);
+    if (blocked) return first_live(v, q, found_key, value);
     return b.found ? E_OK : E_NOTFOUND;
 }
 
 int index_first(struct index_snap *s, slice key, size_t prefix_n, struct buf *found_key, struct buf *value)
 {
     ASSERT(s && s->view);
-    return view_first(s->view, s->scope, key, prefix_n, found_key, value);
+    struct question q = {.scope = s->scope, .key = key, .prefix = slice_of(key.p, prefix_n)};
+    return view_first(s->view, &q, found_key, value);
+}
+
+static int first_now(struct index *ix, struct question *q, struct buf *found_key, struct buf *value)
+{
+    ASSERT(ix);
+    struct index_view *v = view_for(ix, q->scope);
+    int rc = view_first(v, q, found_key, value);
+    index_view_drop(v);
+    return rc;
 }
 
 int index_first_now(struct index *ix, enum index_scope scope, slice key, size_t prefix_n, struct buf *found_key, struct buf *value)
 {
-    ASSERT(ix);
-    struct index_view *v = view_for(ix, scope);
-    int rc = view_first(v, scope, key, prefix_n, found_key, value);
-    index_view_drop(v);
-    return rc;
+    struct question q = {.scope = scope, .key = key, .prefix = slice_of(key.p, prefix_n)};
+    return first_now(ix, &q, found_key, value);
+}
+
+int index_newest_now(struct index *ix, enum index_scope scope, slice key, size_t prefix_n, struct buf *found_key, struct buf *value)
+{
+    ASSERT(prefix_n > 0);
+    struct question q = {.scope = scope, .newest = true, .key = key, .prefix = slice_of(key.p, prefix_n)};
+    return first_now(ix, &q, found_key, value);
 }

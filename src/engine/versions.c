@@ -41,7 +41,15 @@ static int probe_at(struct engine *e, enum index_scope scope, struct buf *probe,
     ASSERT(probe->n >= RANGE_VERSION_HEAD + 8);
     put_be64(probe->p + probe->n - 8, ~at);
     struct buf *found = probe_buf(PROBE_FOUND), *value = probe_buf(PROBE_VALUE);
-    int rc = index_first_now(e->index, scope, buf_slice(probe), probe->n - 8, found, value);
+    int rc = index_newest_now(e->index, scope, buf_slice(probe), probe->n - 8, found, value);
+    return rc ? rc : parse_entry(buf_slice(found), buf_slice(value), out);
+}
+
+/* The same for the fold, which may be going once more over what runs have from before a crash: they can be ahead of it. */
+static int probe_folding(struct engine *e, struct buf *probe, struct version *out)
+{
+    struct buf *found = probe_buf(PROBE_FOUND), *value = probe_buf(PROBE_VALUE);
+    int rc = index_first_now(e->index, INDEX_ALL, buf_slice(probe), probe->n - 8, found, value);
     return rc ? rc : parse_entry(buf_slice(found), buf_slice(value), out);
 }
 
@@ -187,7 +195,7 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     enum index_scope scope = flags & FIND_RUNS_ONLY ? INDEX_RUNS_ONLY : INDEX_ALL;
     struct version v;
     range_version(probe, &e->seed, space, lineage, key, at);
-    int rc = probe_at(e, scope, probe, at, &v);
+    int rc = flags & FIND_ENTRY ? probe_folding(e, probe, &v) : probe_at(e, scope, probe, at, &v);
     if (rc == E_NOTFOUND) return judge_miss(e, space, probe, at, out);
     if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(is_dropped(e, v.seq), 0)) {
         rc = oldest_readable(e, space, probe, &v);

@@ -56,6 +56,58 @@ static void test_tombstones_that_filters_do_not_know(void **state)
     os_free(&os);
 }
 
+/* Versions of keys over many runs, some forgotten: both ways of asking agree, also after merges, and an iterator opened before them. */
+static void test_newest_first(void **state)
+{
+    enum { KEYS = 40, STEPS = 1500 };
+    struct os *os = os_memory_new();
+    struct index_options o = {.os = os, .dir = "/db", .buffer_bytes = 20000};
+    struct index *ix = NULL;
+    struct index_snap *early = NULL;
+    struct index_iter *it = NULL;
+    struct rng r = {7};
+    struct buf k1 = {0}, k2 = {0}, v1 = {0}, v2 = {0};
+    assert_int_equal(index_open(&o, &ix), E_OK);
+    for (uint64_t seq = 1; seq <= STEPS; seq++) {
+        uint8_t k[24] = {'V'};
+        put_be64(k + 1, rng_below(&r, KEYS));
+        put_be64(k + 9, ~seq);
+        index_put(ix, slice_of(k, 17), slice_of(k + 9, 8), 9);
+        put_be64(k + 1, rng_below(&r, KEYS));
+        put_be64(k + 9, ~rng_below(&r, seq));
+        if (seq % 5 == 0) index_delete(ix, slice_of(k, 17)); /* mostly of nothing */
+        index_step(ix, seq);
+        if (seq % 40 == 0) assert_int_equal(index_flush(ix), E_OK);
+        if (seq == 600) {
+            assert_int_equal(index_snapshot(ix, INDEX_ALL, &early), E_OK);
+            assert_int_equal(index_iter_open(early, slice_of(k, 1), (slice){0}, &it), E_OK);
+            assert_int_equal(index_next(it), E_OK);
+        }
+        if (seq % 100 == 0)
+            while (index_merge(ix, NULL, NULL) == E_OK) {}
+        for (int i = 0; i < 5; i++) {
+            uint64_t at = rng_below(&r, 3) ? rng_below(&r, seq + 2) : UINT64_MAX;
+            enum index_scope scope = i & 1 ? INDEX_ALL : INDEX_RUNS_ONLY;
+            put_be64(k + 1, rng_below(&r, KEYS));
+            put_be64(k + 9, ~at);
+            int rc = index_first_now(ix, scope, slice_of(k, 17), 9, &k1, &v1);
+            assert_int_equal(index_newest_now(ix, scope, slice_of(k, 17), 9, &k2, &v2), rc);
+            if (rc == E_OK) assert_slice(buf_slice(&k1), buf_slice(&k2));
+            if (rc == E_OK) assert_slice(buf_slice(&v1), buf_slice(&v2));
+        }
+    }
+    uint64_t n = 1;
+    int rc;
+    while ((rc = index_next(it)) == E_OK) n++;
+    assert_int_equal(rc, E_END);
+    assert_true(n > 400 && n <= 600);
+    index_iter_close(&it);
+    index_snap_close(&early);
+    buf_fini(&k1), buf_fini(&k2), buf_fini(&v1), buf_fini(&v2);
+    index_close(&ix);
+    os_free(&os);
+}
+
 static void test_get_takes_the_newest(void **state)
 {
     struct os *os = os_memory_new();
@@ -137,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tombstones_that_filters_do_not_know),
+        cmocka_unit_test(test_newest_first),
         cmocka_unit_test(test_get_takes_the_newest),
         cmocka_unit_test(test_errors_are_not_absence),
     };
