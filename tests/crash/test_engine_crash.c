@@ -38,10 +38,11 @@ struct oracle {
     struct noted node[NODES_MAX + 1]; /* by seq */
     uint64_t last;                    /* newest handed out */
     uint64_t written, durable;        /* acknowledged */
-    uint64_t keep;                    /* smallest KEEP of a compaction that was begun; 0 = none was */
-    uint64_t compacted_at;            /* newest seq when the last one was begun */
+    uint64_t keep;                    /* smallest KEEP of a compaction that was begun, asked for or automatic; 0 = none was */
+    uint64_t compacted_at;            /* newest seq when the last one was begun, or may have been */
     uint64_t tagged;                  /* a point that a tag holds */
     uint64_t tag_seq;                 /* the tag's own node */
+    uint64_t rule_seq;                /* of the rule's node: from then on compaction may begin by itself, KEEP 2 */
     uint64_t root_size;
     uint8_t root[HASH_BYTES];
     struct {
@@ -82,7 +83,10 @@ static int open_store(struct run *r)
                                .segment_bytes = 64 << 10,
                                .index_buffer_bytes = 1 << 16,
                                .checkpoint_bytes = 40 << 10};
-    return engine_open(&o, &r->e, NULL);
+    int rc = engine_open(&o, &r->e, NULL);
+    /* Nothing may go by itself before a rule says so. */
+    if (rc == E_OK) engine_set_policy(r->e, &(struct engine_policy){.auto_percentage = 30, .auto_min_bytes = 1});
+    return rc;
 }
 
 /* ---- the workload ---- */
@@ -197,6 +201,35 @@ static int write_tag(struct run *r)
     return E_OK;
 }
 
+/* Keys of the workload keep two versions from now on, and compaction may begin by itself. */
+static int write_rule(struct run *r)
+{
+    uint8_t payload[16] = {2};
+    struct node n = {.op = NODE_PUT,
+                     .space = SPACE_RETAIN,
+                     .ver = 1,
+                     .flags = NODE_CREATED,
+                     .key = slice_str("k:*"),
+                     .payload = slice_of(payload, 16)};
+    struct receipt got;
+    int rc = engine_append(r->e, &n, false, &got);
+    if (rc < 0) return rc;
+    r->o.rule_seq = got.seq;
+    r->o.node[got.seq] = (struct noted){.commit_first = got.seq, .op = NODE_PUT, .key = KEYS, .ver = 1};
+    r->o.last = got.seq;
+    return E_OK;
+}
+
+/* A turn that may compact by itself. */
+static int turn(struct run *r)
+{
+    if (r->o.rule_seq) {
+        if (!r->o.keep || r->o.keep > 2) r->o.keep = 2;
+        r->o.compacted_at = r->o.last;
+    }
+    return engine_turn(r->e);
+}
+
 static int write_out(struct run *r)
 {
     int rc = engine_write_out(r->e, 0);
@@ -226,8 +259,10 @@ static int publish_root(struct run *r)
 
 static int compact(struct run *r)
 {
-    struct compact_options o = {.keep_versions = 1 + roll(r, 3)};
-    if (!r->o.keep || o.keep_versions < r->o.keep) r->o.keep = o.keep_versions;
+    struct compact_options o = {.keep_versions = roll(r, 4)};
+    if (o.keep_versions == 0 && !r->o.rule_seq) o.keep_versions = 1;
+    uint64_t keep = o.keep_versions ? o.keep_versions : 2; /* 0: by the rule */
+    if (!r->o.keep || keep < r->o.keep) r->o.keep = keep;
     r->o.compacted_at = r->o.last;
     int rc = engine_compact(r->e, &o, NULL);
     if (rc == E_OK) r->o.written = r->o.durable = r->o.last;
@@ -237,6 +272,7 @@ static int compact(struct run *r)
 static int step(struct run *r, unsigned i)
 {
     if (i == STEPS / 3) return write_tag(r);
+    if (i == STEPS * 3 / 5) return write_rule(r);
     if (i == STEPS / 2 || i == STEPS - 10) return compact(r);
     if (i == STEPS * 2 / 3) return write_flush(r);
     switch (roll(r, 14)) {
@@ -247,7 +283,7 @@ static int step(struct run *r, unsigned i)
     case 4: return i % 3 == 0 ? engine_checkpoint(r->e) : write_out(r);
     case 5: {
         int rc = write_out(r);
-        return rc < 0 ? rc : engine_turn(r->e);
+        return rc < 0 ? rc : turn(r);
     }
     case 6: return publish_root(r);
     default: return write_one(r);
@@ -414,6 +450,7 @@ static void cut_oracle(struct run *r, uint64_t last)
     struct oracle *o = &r->o;
     o->last = o->written = o->durable = last;
     if (o->tag_seq > last) o->tag_seq = o->tagged = 0;
+    if (o->rule_seq > last) o->rule_seq = 0;
     for (unsigned k = 0; k < KEYS; k++) {
         uint64_t s = head_at(o, k, last);
         o->head[k].seq = s;
@@ -429,7 +466,7 @@ static void write_on(struct run *r)
     HOLDS(r, r->o.last == last + 1);
     for (int i = 0; i < 5; i++) HOLDS(r, write_one(r) == E_OK && write_batch(r) == E_OK);
     HOLDS(r, write_out(r) == E_OK);
-    HOLDS(r, engine_turn(r->e) == E_OK);
+    HOLDS(r, turn(r) == E_OK);
 }
 
 static void after_fault(struct run *r, enum mode mode)
@@ -510,14 +547,17 @@ static bool one_point(enum mode mode, uint64_t event, uint64_t seed)
 }
 
 /* Events of the whole workload without a fault. */
-static uint64_t count_events(uint64_t seed)
+static uint64_t count_events(uint64_t seed, uint64_t *automatic)
 {
+    struct compact_stats s = {0};
     struct run *r = mem_zalloc(sizeof(*r));
     r->os = os_sim_new(seed);
     r->dice = seed;
     os_sim_set(r->os, &(struct os_sim_faults){.seed = seed});
     workload(r);
     uint64_t events = os_sim_events(r->os);
+    if (r->e) engine_compact_status(r->e, &s);
+    *automatic = s.automatic_runs;
     if (r->e) (void)!engine_close(&r->e);
     os_free(&r->os);
     mem_free(r);
@@ -541,8 +581,9 @@ int main(int argc, char **argv)
                           strtoull(only, NULL, 10), seed);
     }
     for (; passed + failed < points; seed++) {
-        uint64_t events = count_events(seed);
-        printf("seed %llu: %llu events\n", (unsigned long long)seed, (unsigned long long)events);
+        uint64_t automatic, events = count_events(seed, &automatic);
+        printf("seed %llu: %llu events, %llu compactions began by themselves\n", (unsigned long long)seed, (unsigned long long)events,
+               (unsigned long long)automatic);
         for (uint64_t i = 0; i < events * MODES && passed + failed < points; i++) {
             /* Modes take turns, so that any number of points has all of them. */
             if (one_point((enum mode)(i % MODES), 1 + i / MODES, seed))
