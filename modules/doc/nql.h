@@ -20,6 +20,7 @@
 #define NQL_ORDER_MAX       8             /* ORDER BY items */
 #define NQL_GROUP_MAX       8             /* GROUP BY paths */
 #define NQL_AGGREGATES_MAX  16
+#define NQL_LIKE_PIECE_MAX  64            /* bytes between two % when there is a _ among them */
 #define NQL_LIMIT_MAX       DOC_COUNT_MAX
 #define NQL_OFFSET_MAX      1000000000
 #define NQL_HOPS_MAX        DOC_COUNT_MAX /* DEPTH */

@@ -82,6 +82,21 @@ static bool parse_in(struct nql_parser *p, struct nql_expr *e, enum nql_op op)
     return ok;
 }
 
+/* A piece between two % is tried at every place of the text; without _ there is a quicker way, which has no limit. */
+static bool pieces_are_short(slice pattern)
+{
+    size_t from = 0;
+    bool first = true, one = false;
+    for (size_t i = 0; i < pattern.n; i++) {
+        one |= pattern.p[i] == NQL_LIKE_ONE;
+        if (pattern.p[i] != NQL_LIKE_ANY) continue;
+        if (!first && one && i - from > NQL_LIKE_PIECE_MAX) return false;
+        from = i + 1;
+        first = one = false;
+    }
+    return true;
+}
+
 /* Compiled: FF for %, FE for _ (neither occurs in UTF-8), escapes taken off. */
 static bool parse_like(struct nql_parser *p, struct nql_expr *e)
 {
@@ -101,6 +116,7 @@ static bool parse_like(struct nql_parser *p, struct nql_expr *e)
         }
     }
     v.text = slice_of(out, n);
+    if (!pieces_are_short(v.text)) return nql_lex_fail(&p->l, at, "more than %d bytes with _ between two %%", NQL_LIKE_PIECE_MAX);
     e->op = NQL_LIKE;
     return keep_values(p, e, &v, 1);
 }

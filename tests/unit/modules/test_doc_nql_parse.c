@@ -326,6 +326,7 @@ static void limits(void **state)
     at_most("FROM a GROUP BY b ", "SUM a%u ", "MIN b", NQL_AGGREGATES_MAX - 1, "more than 16 aggregates");
     at_most("FROM a ORDER BY ", "a%u, ", "b", NQL_ORDER_MAX - 1, "ORDER BY takes at most 8 items");
     at_most("FROM a SEARCH 'b", " w%u", "'", WORDS_QUERY_MAX - 1, "SEARCH takes at most 32 words");
+    at_most("FROM a WHERE b LIKE '%_", "x", "%'", NQL_LIKE_PIECE_MAX - 1, "more than 64 bytes with _ between two %");
     at_most("FROM a FIELDS ", "a%u, ", "b", NQL_FIELDS_MAX - 1, "more than 64 different paths");
     struct buf b = {0};
     struct nql_query *q = NULL;
