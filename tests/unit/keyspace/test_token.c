@@ -1,6 +1,8 @@
 /* Tokens: what their command wrote, in the log and in an open batch. */
 #include "unit/keyspace/keyspace_fixture.h"
 
+#include <pthread.h>
+
 #define DAY_MS ENGINE_TOKEN_WINDOW_MS
 
 static void put_with(struct fixture *f, const char *key, const char *token)
@@ -93,9 +95,71 @@ static void test_the_window_ends(void **state)
     assert_string_equal(nodes(f, "t", 500), "none");
 }
 
+/* ---- two clients with one token on two loops ---- */
+
+#define LOOPS 2
+#define TOKENS 1500
+
+struct client {
+    struct fixture *f;
+    uint16_t loop;
+    unsigned wrote;
+    pthread_t thread;
+};
+
+static void write_once(struct client *w, struct ks_ctx *c, unsigned i)
+{
+    char key[24], token[24];
+    struct buf refs = {0};
+    snprintf(key, sizeof key, "k%u:%u", w->loop, i % 7);
+    snprintf(token, sizeof token, "t%u", i);
+    slice name = slice_str(key);
+    struct ks_write with = {.idem = slice_str(token), .want_hash = true};
+    c->now_ms = engine_now_ms(w->f->e);
+    ks_enter(c, KS_SHARED, &name, 1);
+    int err = ks_token_nodes(c, with.idem, DAY_MS, &refs);
+    assert_true(err == E_OK || err == E_NOTFOUND);
+    if (err == E_NOTFOUND) {
+        assert_int_equal(ks_put(c, name, TYPE_DOCUMENT, slice_str("1"), &with), E_OK);
+        w->wrote++;
+    }
+    ks_leave(c);
+    assert_int_equal(c->token, 0);
+    buf_fini(&refs);
+}
+
+static void *write_all(void *arg)
+{
+    struct client *w = arg;
+    struct ks_ctx c = {.ks = w->f->ks, .loop = w->loop};
+    for (unsigned i = 0; i < TOKENS; i++) write_once(w, &c, i);
+    return NULL;
+}
+
+static void test_one_of_two_clients_writes(void **state)
+{
+    struct fixture f = {.os = os_memory_new(), .loops = LOOPS, .threads = true};
+    struct client w[LOOPS];
+    unsigned wrote = 0;
+    (void)state;
+    fixture_open(&f);
+    for (uint16_t i = 0; i < LOOPS; i++) {
+        w[i] = (struct client){.f = &f, .loop = i};
+        assert_int_equal(pthread_create(&w[i].thread, NULL, write_all, &w[i]), 0);
+    }
+    for (unsigned i = 0; i < LOOPS; i++) {
+        assert_int_equal(pthread_join(w[i].thread, NULL), 0);
+        wrote += w[i].wrote;
+    }
+    assert_int_equal(wrote, TOKENS);
+    fixture_close(&f);
+    os_free(&f.os);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {WITH_KEYSPACE(test_single_writes), WITH_KEYSPACE(test_a_command_of_several),
-                                       WITH_KEYSPACE(test_many_tokens), WITH_KEYSPACE(test_the_window_ends)};
+                                       WITH_KEYSPACE(test_many_tokens), WITH_KEYSPACE(test_the_window_ends),
+                                       cmocka_unit_test(test_one_of_two_clients_writes)};
     return cmocka_run_group_tests_name("token", tests, NULL, NULL);
 }
