@@ -291,6 +291,28 @@ static void section_keyspace(const struct view *v, struct buf *b)
     }
 }
 
+static int count_index(void *ctx, const struct sorted_info *i)
+{
+    ++*(uint64_t *)ctx;
+    return E_OK;
+}
+
+/* Everything that DINFO shows under its own names, which the section also has. */
+static void varve_dinfo(const struct view *v, struct buf *b, const struct compact_stats *c)
+{
+    struct engine *e = v->s->engine;
+    uint8_t root[HASH_BYTES];
+    char hex[2 * HASH_BYTES + 1] = "";
+    uint64_t indexes = 0;
+    if (engine_root(e, engine_tree_size(e), root) == E_OK) hex_encode(hex, root, HASH_BYTES);
+    for (unsigned lineage = 0; v->s->ks && lineage < ks_databases(v->s->ks); lineage++)
+        (void)!engine_sorted_list(e, (uint16_t)lineage, NULL, count_index, &indexes); /* SWAPDB only exchanges these */
+    number(b, "seq", v->marks.last_seq);
+    buf_printf(b, "root:%s\r\n", hex);
+    number(b, "indexes", indexes);
+    buf_printf(b, "compaction:%s\r\n", c->running ? "running" : "idle");
+}
+
 static void section_varve(const struct view *v, struct buf *b)
 {
     struct server *s = v->s;
@@ -329,6 +351,7 @@ static void section_varve(const struct view *v, struct buf *b)
     number(b, "cache_evicted", v->ks.evicted);
     struct compact_stats c;
     engine_compact_status(s->engine, &c);
+    varve_dinfo(v, b, &c);
     number(b, "compaction_running", c.running);
     number(b, "compaction_done", c.done);
     number(b, "compaction_total", c.total);
