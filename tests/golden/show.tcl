@@ -39,13 +39,17 @@ proc show_text {s} {
     return [string map {\n \\n \r \\r} $s]
 }
 
+proc is_cursor {before e} {
+    return [expr {$before eq "cursor" && [regexp {^[0-9a-f]{40,}$} [lindex $e 1]]}]
+}
+
 proc show_flat {r {before ""}} {
     lassign $r type value
     switch -- $type {
         nil {return [expr {$value eq "_" ? "_" : "$value-1"}]}
         ":" {return ":[expr {$before in $::volatile ? "<n>" : [show_number $value]}]"}
         "$" {
-            if {$before eq "cursor" && [regexp {^[0-9a-f]{40,}$} $value]} {
+            if {[is_cursor $before $r]} {
                 set ::marks(cursor) $value
                 return "\$<cursor>"
             }
