@@ -304,7 +304,7 @@ bool nql_lex_path(struct nql_lex *l, slice *out)
     } else if (p == end || *p != '[') {
         return path_fault(l, first);
     }
-    while (p && p < end && (*p == '.' || *p == '[')) {
+    while (p < end && (*p == '.' || *p == '[')) {
         const uint8_t *step = p;
         p = *p == '[' ? path_bracket(p, end) : path_name(p + 1, end);
         if (!p || p == step + 1) return nql_lex_fail(l, step, "bad path");

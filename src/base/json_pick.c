@@ -202,7 +202,8 @@ uint64_t json_pick(const struct json_picker *k, slice json, slice *value)
 {
     ASSERT(k && value);
     ASSERT(json.p || json.n == 0);
+    if (json.n == 0 || k->all == 0) return 0;
     struct pass w = {k, json.p, json.p + json.n, value, 0};
-    if (json.n && k->all) (void)visit(&w, past_space(json.p, w.end), 0);
+    (void)visit(&w, past_space(json.p, w.end), 0);
     return w.found;
 }
