@@ -109,6 +109,16 @@ size_t mem_rss(void)
     return second ? (size_t)strtoull(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
+void mem_release(void)
+{
+    if (!has_jemalloc()) {
+        (void)malloc_trim(0);
+        return;
+    }
+    /* 4096 stands for all arenas. */
+    (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
+
 static char allocator_name[64] = "libc";
 static pthread_once_t name_once = PTHREAD_ONCE_INIT;
 

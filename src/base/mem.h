@@ -17,6 +17,7 @@ API void *mem_dup(const void *p, size_t n) __attribute__((returns_nonnull)); /* 
 API size_t mem_size(const void *p);      /* usable bytes of an allocation; 0 for NULL */
 API size_t mem_used(void);               /* bytes allocated now, whole process */
 API size_t mem_rss(void);                /* resident set, bytes */
+API void mem_release(void);              /* gives pages that nothing lies in back to the operating system: for when a process comes to rest */
 API const char *mem_allocator(void);     /* "jemalloc-5.3.0" or "libc" */
 
 #endif

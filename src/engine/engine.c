@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
+#define REST_MS_DEFAULT          1500u
 #define CHECKPOINT_NODES_DEFAULT (512ull << 10) /* fold in half a second */
 #define PROGRESS_NODES           100000
 #define LARGE_TAIL_BYTES         (16u << 20)
@@ -108,6 +109,7 @@ static struct engine *engine_new(const struct engine_options *o)
     if (!own->opt.ring_bytes) own->opt.ring_bytes = o->read_only ? RING_BYTES_MIN : RING_BYTES_DEFAULT;
     if (!own->opt.segment_bytes) own->opt.segment_bytes = SEGMENT_BYTES_DEFAULT;
     if (!own->opt.checkpoint_bytes) own->opt.checkpoint_bytes = CHECKPOINT_BYTES_DEFAULT;
+    if (!own->opt.rest_ms) own->opt.rest_ms = o->no_threads ? UINT64_MAX : REST_MS_DEFAULT;
     if (!own->opt.checkpoint_nodes) own->opt.checkpoint_nodes = CHECKPOINT_NODES_DEFAULT;
     atomic_store(&own->durability, (int)o->durability);
     mutex_init(&own->sync_lock, "engine sync", RANK_LEAF);

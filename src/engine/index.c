@@ -229,8 +229,15 @@ uint64_t index_flushed_covers(const struct index *ix)
     return atomic_load(&ix->flushed_covers);
 }
 
-static uint64_t buffered_bytes(const struct index *ix)
+uint64_t index_put_bytes(const struct index *ix)
 {
+    ASSERT(ix);
+    return index_buffer_stepped(&ix->buffer).bytes;
+}
+
+uint64_t index_buffered(const struct index *ix)
+{
+    ASSERT(ix);
     uint64_t flushed = atomic_load(&ix->flushed_bytes); /* first: it never passes what was stepped */
     return index_buffer_stepped(&ix->buffer).bytes - flushed;
 }
@@ -238,7 +245,13 @@ static uint64_t buffered_bytes(const struct index *ix)
 bool index_wants_flush(const struct index *ix)
 {
     ASSERT(ix);
-    return buffered_bytes(ix) > ix->buffer_bytes;
+    return index_buffered(ix) > ix->buffer_bytes;
+}
+
+void index_release(struct index *ix)
+{
+    ASSERT(ix);
+    index_buffer_release(&ix->buffer);
 }
 
 /* Merges the newest of n chunks if that is due; returns how many are left. What readers froze in small pieces is merged by them, a little at a time;
@@ -304,7 +317,7 @@ void index_get_stats(struct index *ix, struct index_stats *out)
         out->memory_bytes += mem_size(v->chunks[i]);
     }
     index_view_drop(v);
-    out->buffer_bytes = buffered_bytes(ix);
+    out->buffer_bytes = index_buffered(ix);
     out->memory_bytes += atomic_load(&ix->buffer.memory_bytes);
     out->flushes = atomic_load(&ix->flushes);
     out->merges = atomic_load(&ix->merges);

@@ -61,6 +61,10 @@ void index_step(struct index *ix, uint64_t covers);
 uint64_t index_covers(const struct index *ix);         /* by the newest step */
 uint64_t index_flushed_covers(const struct index *ix); /* by the runs */
 bool index_wants_flush(const struct index *ix);
+uint64_t index_put_bytes(const struct index *ix);      /* goes up with every step that has entries: who sees it stand still sees a writer at rest */
+uint64_t index_buffered(const struct index *ix);       /* bytes of entries that no run has */
+/* Gives spare buffer memory back; filling the buffer again costs a little more then. */
+void index_release(struct index *ix);
 /* Writes the buffer (as of the last step) to a level-0 run and syncs it. The writer may go on meanwhile. After this the manifest should be written
  * (index_runs) and then index_retire() called, which deletes run files that merging replaced. E_AGAIN: nothing to flush. */
 int index_flush(struct index *ix) MUST_CHECK;

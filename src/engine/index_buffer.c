@@ -210,3 +210,17 @@ void index_buffer_drop(struct index_buffer *b, struct buffer_block *k)
     }
     if (!keep) block_free(b, k);
 }
+
+void index_buffer_release(struct index_buffer *b)
+{
+    ASSERT(b && b->lock);
+    mutex_lock(b->lock);
+    struct buffer_block *k = b->pool;
+    b->pool = NULL;
+    b->pool_n = 0;
+    mutex_unlock(b->lock);
+    for (struct buffer_block *next; k; k = next) {
+        next = atomic_load_explicit(&k->next, memory_order_relaxed);
+        block_free(b, k);
+    }
+}

@@ -78,6 +78,8 @@ void index_buffer_gather(struct index_buffer *b, uint64_t upto, struct ref *refs
 void index_buffer_frozen(struct index_buffer *b, const struct buffer_step *upto);
 /* A block outside the chain with room for `need` bytes at least, for copies of records; one reference. Any thread. */
 struct buffer_block *index_buffer_room(struct index_buffer *b, size_t need);
+/* Frees the pooled blocks. Any thread. */
+void index_buffer_release(struct index_buffer *b);
 void index_buffer_hold(struct buffer_block *k);
 void index_buffer_drop(struct index_buffer *b, struct buffer_block *k);
 

@@ -86,6 +86,8 @@ struct engine_own {
     _Atomic uint64_t retry_at_us;     /* after a failure in the background: not before this */
     _Atomic uint64_t checkpoints, last_checkpoint_ms, sealed;
     struct engine_thread worker;
+    uint64_t rest_mark, rest_since_us; /* the worker's: index_put_bytes, and since when it has not moved */
+    bool rested;                       /* the worker's: all was given back since then */
 
     /* compact.c */
     struct mutex compact_lock; /* RANK_COMPACT: one compaction */

@@ -16,6 +16,7 @@
 #define POLL_US    100000u
 #define RETRY_US   10000000u
 #define LIST_SLACK 16
+#define REST_BYTES_MIN (1u << 20) /* less is not worth a checkpoint: stores that are written to now and then would write hardly anything else */
 
 /* ---- the manifest's lists ---- */
 
@@ -228,9 +229,36 @@ static int grow_lookups(struct engine *e)
     return rc == E_OK || rc == E_AGAIN ? rc : background_failed(e, "building of hash look-ups", rc);
 }
 
+/* A store that nobody writes to is made small: what the index's buffer holds goes to a run if it is much, and free memory to the system. Once, until
+ * something is written again. Only the worker comes here, so whoever writes next waits for none of it. */
+static int rest(struct engine *e)
+{
+    struct engine_own *own = e->own;
+    uint64_t now = os_mono_us(e->os), mark = index_put_bytes(e->index);
+    ASSERT(own->opt.rest_ms > 0);
+    if (mark != own->rest_mark || own->rest_since_us == 0) {
+        own->rest_mark = mark;
+        own->rest_since_us = now;
+        own->rested = false;
+        return E_AGAIN;
+    }
+    if (own->rested || (now - own->rest_since_us) / 1000 < own->opt.rest_ms) return E_AGAIN;
+    own->rested = true;
+    if (index_buffered(e->index) >= REST_BYTES_MIN) {
+        int rc = worker_checkpoint(e, false);
+        if (rc < 0 && rc != E_AGAIN) {
+            own->rested = false;
+            return ring_failure(e->ring) ? rc : background_failed(e, "checkpoint", rc);
+        }
+    }
+    index_release(e->index);
+    mem_release();
+    return E_OK;
+}
+
 int worker_turn(struct engine *e)
 {
-    static int (*const steps[])(struct engine *) = {checkpoint_if_due, seal, merge, grow_lookups, compact_turn};
+    static int (*const steps[])(struct engine *) = {checkpoint_if_due, seal, merge, grow_lookups, compact_turn, rest};
     bool moved = false;
     ASSERT(!e->own->opt.read_only);
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {

@@ -74,6 +74,29 @@ static void many_checkpoints_merge(void **state)
     world_stop(&w);
 }
 
+/* A store at rest writes its buffer out and lets go of it, once; a small buffer stays. */
+static void rest_makes_small(void **state)
+{
+    struct world w = {.o.rest_ms = 1};
+    struct engine_stats s, again;
+    world_start(&w);
+    for (unsigned i = 0; i < 300; i++) world_put(&w, i % WORLD_KEYS, "v");
+    assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    for (uint64_t until = os_mono_us(w.os) + 5000; os_mono_us(w.os) < until;) assert_int_equal(engine_turn(w.e), E_OK);
+    assert_int_equal(engine_flushed_seq(w.e), 0);
+    for (unsigned i = 0; i < 20000; i++) world_put(&w, i % WORLD_KEYS, "v");
+    assert_int_equal(engine_write_out(w.e, 0), E_OK);
+    for (unsigned i = 0; i < 1000000 && engine_flushed_seq(w.e) == 0; i++) assert_int_equal(engine_turn(w.e), E_OK);
+    assert_int_equal(engine_flushed_seq(w.e), 20300);
+    engine_get_stats(w.e, &s);
+    assert_int_equal(s.checkpoints, 1);
+    for (uint64_t until = os_mono_us(w.os) + 5000; os_mono_us(w.os) < until;) assert_int_equal(engine_turn(w.e), E_OK);
+    engine_get_stats(w.e, &again);
+    assert_int_equal(again.checkpoints, 1);
+    for (unsigned k = 0; k < WORLD_KEYS; k++) world_expect(&w, k, UINT64_MAX, "v", 0);
+    world_stop(&w);
+}
+
 static void failed_checkpoint_is_not_sticky(void **state)
 {
     struct world w = {.os = os_sim_new(4), .o = {.no_threads = true}};
@@ -113,6 +136,7 @@ int main(void)
         cmocka_unit_test(due_by_nodes),
         cmocka_unit_test(folded_tail_counts),
         cmocka_unit_test(many_checkpoints_merge),
+        cmocka_unit_test(rest_makes_small),
         cmocka_unit_test(failed_checkpoint_is_not_sticky),
         cmocka_unit_test(clean_mark_stays_while_nothing_happens),
     };
