@@ -99,6 +99,16 @@ static int holds(struct keyspace *ks, slice key, const struct version *v, int64_
     return err;
 }
 
+/* None of the versions that are there holds: might one that was dropped? */
+static int judge_older(struct keyspace *ks, const struct db_view *view, slice key)
+{
+    uint64_t oldest;
+    bool dropped;
+    int err = engine_key_horizon(ks->engine, SPACE_KEY, view->lineage, key, &oldest, &dropped);
+    if (err != E_OK) return err;
+    return dropped && oldest > view->flushed ? E_PRUNED : E_NOTFOUND;
+}
+
 /* The newest version in (view->flushed, at] whose interval holds valid_at. A change of expiry alone has no interval of its own. */
 static int find_valid(struct keyspace *ks, const struct db_view *view, slice key, uint64_t at, int64_t valid_at,
                       struct version *out)
@@ -115,7 +125,7 @@ static int find_valid(struct keyspace *ks, const struct db_view *view, slice key
     }
     version_close(&it);
     if (err == E_OK) *out = v;
-    return err == E_END ? E_NOTFOUND : err;
+    return err == E_END ? judge_older(ks, view, key) : err;
 }
 
 /* A key is absent once the time of the point has reached its expiry: once the point lies behind every commit before it. */
@@ -166,6 +176,7 @@ int ks_get_at(struct ks_ctx *c, slice key, uint64_t at, int64_t valid_at, struct
     if (newest.seq <= view.flushed) return E_NOTFOUND;
     v = newest;
     if (valid_at != KS_ANY_VALID) err = find_valid(ks, &view, key, at, valid_at, &v);
+    if (err == E_PRUNED && engine_key_horizon(ks->engine, SPACE_KEY, view.lineage, key, &at, NULL) == E_OK) out->seq = at;
     if (err != E_OK) return err;
     if (v.op == NODE_DELETE || v.op == NODE_EXPIRE) return E_NOTFOUND;
     err = past_gone_by(ks, newest.expire_ms, at, &gone);

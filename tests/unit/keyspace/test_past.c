@@ -121,6 +121,45 @@ static void test_valid_time_takes_the_newest_version_that_holds(void **state)
     assert_valid(f, KS_ANY_VALID, "3");
 }
 
+static void keep_one(struct fixture *f)
+{
+    struct compact_stats s;
+    assert_int_equal(engine_compact(f->e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+}
+
+static int valid_at(struct fixture *f, uint64_t at, int64_t instant, struct ks_value *v)
+{
+    struct buf mem = {0};
+    int err = ks_get_at(&f->c, S("d"), at, instant, &mem, v);
+    buf_fini(&mem);
+    return err;
+}
+
+/* What was dropped may have held at the instant: absent would be a guess. A tag keeps all that shows at its point. */
+static void test_dropped_intervals_are_not_taken_for_none(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    uint8_t point[8];
+    put_valid(f, "1", 0, 10);
+    put_valid(f, "2", 10, 20);
+    put_u64(point, f->c.last_seq);
+    uint64_t tagged = f->c.last_seq;
+    assert_int_equal(ks_put_thing(&f->c, SPACE_TAG, S("t"), slice_of(point, 8), NULL), E_OK);
+    put_valid(f, "3", 20, 30);
+    uint64_t third = f->c.last_seq;
+    keep_one(f);
+    assert_int_equal(valid_at(f, tagged, 5, &v), E_OK);
+    assert_int_equal(valid_at(f, tagged, 15, &v), E_OK);
+    assert_int_equal(valid_at(f, third, 5, &v), E_OK);
+    assert_int_equal(valid_at(f, third, 40, &v), E_NOTFOUND); /* all is there, nothing holds */
+    assert_int_equal(ks_delete_thing(&f->c, SPACE_TAG, S("t"), NULL), E_OK);
+    keep_one(f);
+    assert_int_equal(valid_at(f, third, 25, &v), E_OK);
+    assert_int_equal(valid_at(f, third, 5, &v), E_PRUNED);
+    assert_int_equal(v.seq, third);
+}
+
 static void test_an_effect_that_does_not_parse_is_refused(void **state)
 {
     uint64_t offset;
@@ -144,6 +183,7 @@ int main(void)
         WITH_KEYSPACE(test_swapped_databases_are_followed_into_the_past),
         WITH_KEYSPACE(test_effects_are_replayed_to_any_version),
         WITH_KEYSPACE(test_valid_time_takes_the_newest_version_that_holds),
+        WITH_KEYSPACE(test_dropped_intervals_are_not_taken_for_none),
         cmocka_unit_test(test_an_effect_that_does_not_parse_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
