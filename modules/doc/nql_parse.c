@@ -216,6 +216,12 @@ static bool settle_item(struct nql_parser *p, const struct nql_order_item *item,
     return nql_lex_fail(&p->l, item->at, "ORDER BY names a path that is not in GROUP BY");
 }
 
+static bool same_order(const struct nql_order *a, const struct nql_order *b)
+{
+    if (a->of_aggregate != b->of_aggregate) return false;
+    return a->of_aggregate ? a->aggregate == b->aggregate : a->path == b->path;
+}
+
 static bool settle_order(struct nql_parser *p)
 {
     struct nql_query *q = p->q;
@@ -223,8 +229,7 @@ static bool settle_order(struct nql_parser *p)
         struct nql_order *o = &q->order[i];
         if (!settle_item(p, &p->order[i], o)) return false;
         for (uint32_t j = 0; j < i; j++)
-            if (q->order[j].of_aggregate == o->of_aggregate && (o->of_aggregate ? q->order[j].aggregate == o->aggregate : q->order[j].path == o->path))
-                return nql_lex_fail(&p->l, p->order[i].at, "ORDER BY names this twice");
+            if (same_order(&q->order[j], o)) return nql_lex_fail(&p->l, p->order[i].at, "ORDER BY names this twice");
     }
     return true;
 }

@@ -1,7 +1,7 @@
 /* Values of a query: literals, and parameters that stand for them. */
 #include "modules/doc/nql_parser.h"
 
-static struct nql_value nql_value_of_text(struct nql_arena *a, slice text)
+static struct nql_value text_value(struct nql_arena *a, slice text)
 {
     struct buf quoted = {0};
     json_quote(text, &quoted);
@@ -17,7 +17,7 @@ struct nql_value nql_value_of_json(struct nql_arena *a, slice json)
     if (v.type == JSON_STRING) {
         struct buf plain = {0};
         json_unescape(json, &plain);
-        v = nql_value_of_text(a, nql_arena_copy(a, buf_slice(&plain)));
+        v = text_value(a, nql_arena_copy(a, buf_slice(&plain)));
         buf_fini(&plain);
     } else if (v.type == JSON_NUMBER) {
         v.whole = json_number_i64(json, &v.i64);
@@ -63,7 +63,8 @@ bool nql_value_bind(struct nql_parser *p, const struct nql_param *params, size_t
         if (bytes > NQL_PARAM_BYTES_MAX) return nql_lex_fail(&p->l, p->l.end, "parameters of more than %u bytes", NQL_PARAM_BYTES_MAX);
         bool json = json_check(params[i].value, &trimmed, NULL) == E_OK;
         text = nql_arena_copy(p->l.arena, json ? trimmed : params[i].value);
-        *b = (struct nql_bound_param){params[i].name, json ? nql_value_of_json(p->l.arena, text) : nql_value_of_text(p->l.arena, text), false};
+        *b = (struct nql_bound_param){.name = params[i].name};
+        b->value = json ? nql_value_of_json(p->l.arena, text) : text_value(p->l.arena, text);
         if (!json && !is_faithful(&b->value)) return param_fault(p, "parameter '%.*s' is neither JSON nor UTF-8", b->name);
     }
     p->n_params = n;
@@ -101,7 +102,7 @@ bool nql_value_parse(struct nql_parser *p, struct nql_value *out)
     if (nql_value_at_param(p)) return nql_value_take_param(p, out);
     if (at_quote(p)) {
         if (!nql_lex_string(&p->l, &s)) return false;
-        *out = nql_value_of_text(p->l.arena, s);
+        *out = text_value(p->l.arena, s);
         return true;
     }
     if (!nql_lex_json(&p->l, &s)) return false;
