@@ -112,6 +112,23 @@ void cmd_dput(struct call *c)
         put_with_options(c, c->argv[1], json);
 }
 
+/* A document that is absent because an interval of it was ended may still hold at other instants: then another interval can be ended too. 1 yes, 0 no, -1 replied. */
+static int holds_in_part(struct call *c, slice key)
+{
+    struct db_view db = ks_db(&c->ks, c->ks.db);
+    struct version v;
+    if (doc_tx_wrote(c)) {
+        doc_refuse_head(c);
+        return -1;
+    }
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = engine_find(doc_engine(c), SPACE_KEY, db.lineage, key, UINT64_MAX, FIND_ALL, &v);
+    if (r == E_NOTFOUND || r == E_PRUNED) return 0;
+    if (r == E_OK) return v.op == NODE_DELETE && v.type == TYPE_DOCUMENT && (v.flags & NODE_VALID) && v.seq > db.flushed;
+    reply_failure(c, r);
+    return -1;
+}
+
 void cmd_ddel(struct call *c)
 {
     struct doc_options o;
@@ -122,11 +139,13 @@ void cmd_ddel(struct call *c)
     int live = doc_live(c, key, false, &v);
     if (live < 0) return;
     if (!doc_conditions_hold(c, key, &o, live ? &v : NULL)) return;
-    if (!live) {
+    int part = !live && o.write.has_valid ? holds_in_part(c, key) : 0;
+    if (part < 0) return;
+    if (!live && !part) {
         reply_null(c);
         return;
     }
-    int r = ks_delete(&c->ks, key, &o.write);
+    int r = live ? ks_delete(&c->ks, key, &o.write) : ks_end_interval(&c->ks, key, &o.write);
     if (r != E_OK) {
         reply_failure(c, r);
         return;

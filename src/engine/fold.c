@@ -171,6 +171,7 @@ static bool wants_before(struct fold *f, const struct node *n, bool indexed)
     struct lineage_book *book = &f->lineage[n->lineage];
     bool live = node_is_live(n);
     if (n->prev == 0) return false;
+    if (!live && n->has_valid) return true; /* it may follow another tombstone that ended another interval */
     if (indexed || (live && (n->flags & NODE_RETYPED))) return true;
     /* With no document and no expiry in the lineage nothing but the count of keys can depend on what ends here. */
     return !live && (book_get(&book->docs) > 0 || book_get(&book->expiring) > 0);

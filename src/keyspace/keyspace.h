@@ -150,6 +150,8 @@ API bool ks_hash_into(struct ks_ctx *c, uint64_t seq, struct buf *out, size_t at
 /* Writes bytes at an offset into the live string (or a new one), padding with zeros: APPEND, SETRANGE. *len = new length. */
 API int ks_splice(struct ks_ctx *c, slice key, uint64_t offset, slice bytes, uint64_t *len) MUST_CHECK;
 API int ks_delete(struct ks_ctx *c, slice key, const struct ks_write *w) MUST_CHECK;  /* E_NOTFOUND when nothing is live; w may be NULL */
+/* One tombstone more behind the tombstone of a document, for another interval of valid time (w->has_valid). E_NOTFOUND: the key is live, or never was. */
+API int ks_end_interval(struct ks_ctx *c, slice key, const struct ks_write *w) MUST_CHECK;
 API int ks_set_expiry(struct ks_ctx *c, slice key, uint64_t expire_ms) MUST_CHECK;   /* 0 = persist; E_NOTFOUND. A time already past deletes. */
 /* Copies the live value to (to_db, to), which is replaced; expiry goes along. Two nodes for a move. */
 API int ks_copy(struct ks_ctx *c, slice from, uint16_t to_db, slice to) MUST_CHECK;

@@ -230,6 +230,33 @@ int ks_delete(struct ks_ctx *c, slice key, const struct ks_write *w)
     return err == E_OK ? end_key(c, &p, NODE_DELETE, w) : err;
 }
 
+/* The key is absent and stays so; only its history gets one node more. */
+int ks_end_interval(struct ks_ctx *c, slice key, const struct ks_write *w)
+{
+    struct place p;
+    uint8_t prev_hash[HASH_BYTES];
+    struct receipt r;
+    struct node n;
+    ASSERT(c->db < c->ks->databases);
+    ASSERT(w != NULL && w->has_valid);
+    if (key.n > NODE_KEY_MAX) return E_NOTFOUND;
+    struct line *l = ks_line(c->ks, c->ks->map[c->db]);
+    int err = place_head(c, l, key, &p);
+    if (err != E_OK) return err;
+    if (p.e == NULL || entry_live(p.e) || p.e->head <= l->flushed) return E_NOTFOUND;
+    node_start(&n, &p, NODE_DELETE, TYPE_DOCUMENT);
+    add_options(&n, w);
+    err = add_hashes(c, &p, &n, prev_hash);
+    if (err == E_OK) err = write_node(c, &n, true, &r);
+    if (err != E_OK) return err;
+    struct entry *e = place_shape(c, &p, ENTRY_HASHED, 0, 0, false);
+    e->type = TYPE_NONE;
+    head_is(e, &n, &r);
+    place_set(c, &p, e);
+    if (w->receipt != NULL) *w->receipt = r;
+    return E_OK;
+}
+
 /* ---- expiry ---- */
 
 int ks_set_expiry(struct ks_ctx *c, slice key, uint64_t expire_ms)

@@ -187,6 +187,43 @@ static void test_copies_and_moves_take_expiry_and_encoding_along(void **state)
     assert_counts_agree(f);
 }
 
+/* Tombstones behind a tombstone: the past at other instants stays, and every count is as after the first one. */
+static void test_intervals_end_one_by_one(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_write w = {.has_valid = true, .valid_from = 10, .valid_to = 20};
+    struct buf mem = {0};
+    struct ks_value v;
+    put(f, "s", "1");
+    assert_int_equal(ks_end_interval(&f->c, S("d"), &w), E_NOTFOUND);
+    assert_int_equal(ks_put(&f->c, S("d"), TYPE_DOCUMENT, S("{}"), NULL), E_OK);
+    assert_int_equal(ks_end_interval(&f->c, S("d"), &w), E_NOTFOUND);
+    assert_int_equal(ks_delete(&f->c, S("d"), &w), E_OK);
+    for (int i = 0; i < 3; i++) {
+        w.valid_from += 20, w.valid_to += 20;
+        if (i == 1) fixture_reopen(f);
+        if (i == 2) ks_begin(&f->c);
+        assert_int_equal(ks_end_interval(&f->c, S("d"), &w), E_OK);
+        if (i == 2) assert_int_equal(ks_commit(&f->c), E_OK);
+    }
+    assert_int_equal(newest(f, "d").ver, 5);
+    assert_absent(f, "d");
+    for (int at = 5; at < 90; at += 10) {
+        int r = ks_get_at(&f->c, S("d"), UINT64_MAX, at, &mem, &v);
+        assert_int_equal(r, at / 10 % 2 ? E_NOTFOUND : E_OK);
+    }
+    assert_int_equal(ks_count(&f->c, 0, NULL), 1);
+    assert_counts_agree(f);
+    fixture_reopen(f);
+    assert_int_equal(ks_count(&f->c, 0, NULL), 1);
+    assert_int_equal(ks_put(&f->c, S("d"), TYPE_DOCUMENT, S("{}"), NULL), E_OK);
+    assert_int_equal(ks_count(&f->c, 0, NULL), 2);
+    assert_counts_agree(f);
+    assert_int_equal(ks_flush(&f->c, 0), E_OK);
+    assert_int_equal(ks_end_interval(&f->c, S("d"), &w), E_NOTFOUND);
+    buf_fini(&mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +236,7 @@ int main(void)
         WITH_KEYSPACE(test_a_splice_pads_and_grows),
         WITH_KEYSPACE(test_long_strings_are_logged_as_effects),
         WITH_KEYSPACE(test_copies_and_moves_take_expiry_and_encoding_along),
+        WITH_KEYSPACE(test_intervals_end_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
