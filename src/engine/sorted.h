@@ -56,6 +56,7 @@ struct sorted_set {
     size_t n_renewed;
     uint32_t newest_id, opened_id; /* newest number given, now and when the fold was opened; under the mutex too */
     struct sorted_pending *pending;
+    size_t recents;                  /* places for live entries put not long ago; 0: as many as is good. Tests have few */
     struct sorted_build *build;      /* of the document that a slice is at; NULL: none. Folding thread */
     struct sorted_terms old_terms, new_terms; /* scratch of the folding thread, as what follows */
     struct buf entry, value, doc;

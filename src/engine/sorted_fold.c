@@ -7,7 +7,9 @@
 #include "engine/books.h"
 
 #define PENDING_FIRST 256        /* slots, a power of two */
-#define RECENT_SLOTS  (1u << 15) /* likewise */
+#define PENDING_KEPT  (1u << 14) /* likewise: more are given back */
+#define RECENT_SLOTS  (1u << 20) /* likewise */
+#define TOUCHED_BITS  (1u << 24)
 
 #define VERSIONS_A_DOCUMENT 16   /* read by a slice for each document of its budget */
 #define SPENT_BYTES         4096 /* of JSON count as one version more */
@@ -22,8 +24,16 @@ struct pending_slot {
 struct recent {
     uint64_t hash, from; /* from = 0: free */
 };
+/* Which live entries were put or deleted since the index was last flushed, by two bits of their hash each; some that were not look so. What was not touched is
+ * as the runs say: looking there only spares the freezing of what this very fold has just put, and the search of all its pieces. */
+struct touched {
+    uint64_t *old, *new; /* TOUCHED_BITS each; old: at or before `until` */
+    uint64_t until;
+};
 struct sorted_pending {
-    struct recent *recent;
+    struct recent *recent; /* pairs */
+    size_t recents;
+    struct touched touched;
     struct buf keys;
     struct pending_slot *slot;
     size_t slots, used;
@@ -36,16 +46,18 @@ void sorted_pending_free(struct sorted_pending **p)
     if (!*p) return;
     buf_fini(&(*p)->keys);
     mem_free((*p)->recent);
+    mem_free((*p)->touched.old);
+    mem_free((*p)->touched.new);
     mem_free((*p)->slot);
     mem_free(*p);
     *p = NULL;
 }
 
-static struct pending_slot *pending_lookup(struct sorted_pending *p, slice key)
+static struct pending_slot *pending_lookup(struct fold *f, slice key)
 {
-    static const struct hash_seed seed = {{1, 2}};
-    ASSERT(p->used < p->slots);
-    size_t i = key_hash(&seed, key.p, key.n) & (p->slots - 1);
+    struct sorted_pending *p = f->sorted.pending;
+    ASSERT(p && p->used < p->slots);
+    size_t i = key_hash(&f->e->seed, key.p, key.n) & (p->slots - 1);
     while (p->slot[i].n && !slice_eq(slice_of(p->keys.p + p->slot[i].at, p->slot[i].n), key)) i = (i + 1) & (p->slots - 1);
     return &p->slot[i];
 }
@@ -58,10 +70,20 @@ static struct sorted_pending *pending_now(struct fold *f)
         p = f->sorted.pending = mem_zalloc(sizeof *p);
         p->slots = PENDING_FIRST;
         p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
-        p->recent = mem_zalloc(RECENT_SLOTS * sizeof p->recent[0]);
+        p->recents = f->sorted.recents ? f->sorted.recents : RECENT_SLOTS;
+        p->recent = mem_zalloc(p->recents * sizeof p->recent[0]);
+        p->touched.old = mem_zalloc(TOUCHED_BITS / 8);
+        p->touched.new = mem_zalloc(TOUCHED_BITS / 8);
+        p->touched.until = fold_seq(f);
         p->covers = covers;
     } else if (p->covers != covers) {
-        if (p->used) memset(p->slot, 0, p->slots * sizeof p->slot[0]);
+        if (p->slots > PENDING_KEPT) { /* one huge document; the many after it should not clear its room */
+            mem_free(p->slot);
+            p->slots = PENDING_FIRST;
+            p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
+        } else if (p->used) {
+            memset(p->slot, 0, p->slots * sizeof p->slot[0]);
+        }
         buf_clear(&p->keys);
         p->used = 0;
         p->covers = covers;
@@ -69,12 +91,39 @@ static struct sorted_pending *pending_now(struct fold *f)
     return p;
 }
 
+/* Between two nodes: everything touched so far was put before whatever the index steps behind fold_seq. */
+static void touched_turn(struct fold *f)
+{
+    struct touched *t = &pending_now(f)->touched;
+    if (index_flushed_covers(f->e->index) <= t->until) return;
+    memset(t->old, 0, TOUCHED_BITS / 8); /* the runs hold it now */
+    uint64_t *x = t->old;
+    t->old = t->new;
+    t->new = x;
+    t->until = fold_seq(f);
+}
+
+static bool touched_has(const uint64_t *bits, uint64_t hash)
+{
+    uint64_t a = hash % TOUCHED_BITS, b = (hash >> 32) % TOUCHED_BITS;
+    return (bits[a / 64] >> a % 64 & 1) && (bits[b / 64] >> b % 64 & 1);
+}
+
+static void touched_add(struct touched *t, uint64_t hash)
+{
+    uint64_t a = hash % TOUCHED_BITS, b = (hash >> 32) % TOUCHED_BITS;
+    t->new[a / 64] |= 1ull << a % 64;
+    t->new[b / 64] |= 1ull << b % 64;
+}
+
+/* The place that holds this hash, else the one to put it into: the younger of two, whose holder takes the place of the older. */
 static struct recent *recent_slot(struct fold *f, slice key, uint64_t *hash)
 {
     struct sorted_pending *p = pending_now(f);
     ASSERT(key.n > 0);
     *hash = key_hash(&f->e->seed, key.p, key.n);
-    return &p->recent[*hash & (RECENT_SLOTS - 1)];
+    struct recent *pair = &p->recent[*hash % (p->recents / 2) * 2];
+    return pair[1].from && pair[1].hash == *hash ? &pair[1] : pair;
 }
 
 /* Follows every put (from > 0) and delete (0) of a live entry, so that what it holds is always what the index holds. */
@@ -82,7 +131,11 @@ static void recent_set(struct fold *f, slice key, uint64_t from)
 {
     uint64_t hash;
     struct recent *r = recent_slot(f, key, &hash);
-    if (from > 0 || r->hash == hash) *r = (struct recent){hash, from};
+    bool held = r->from && r->hash == hash;
+    touched_add(&f->sorted.pending->touched, hash);
+    if (!held && from == 0) return;
+    if (!held && r->from) r[1] = r[0];
+    *r = (struct recent){hash, from};
 }
 
 static void pending_put(struct fold *f, slice key, uint64_t from)
@@ -94,10 +147,10 @@ static void pending_put(struct fold *f, slice key, uint64_t from)
         p->slots *= 2;
         p->slot = mem_zalloc(p->slots * sizeof p->slot[0]);
         for (size_t i = 0; i < n; i++)
-            if (old[i].n) *pending_lookup(p, slice_of(p->keys.p + old[i].at, old[i].n)) = old[i];
+            if (old[i].n) *pending_lookup(f, slice_of(p->keys.p + old[i].at, old[i].n)) = old[i];
         mem_free(old);
     }
-    struct pending_slot *s = pending_lookup(p, key);
+    struct pending_slot *s = pending_lookup(f, key);
     if (s->n == 0) {
         *s = (struct pending_slot){.at = p->keys.n, .n = key.n};
         buf_add_slice(&p->keys, key);
@@ -111,14 +164,16 @@ static int live_since(struct fold *f, slice key, uint64_t *from)
 {
     uint64_t hash;
     const struct recent *r = recent_slot(f, key, &hash);
-    const struct pending_slot *s = pending_lookup(pending_now(f), key);
+    const struct pending_slot *s = pending_lookup(f, key);
     if (s->n || (r->from && r->hash == hash)) {
         *from = s->n ? s->from : r->from;
         return E_OK;
     }
     struct buf *found = probe_buf(PROBE_FOUND), *value = probe_buf(PROBE_VALUE);
     struct range_interval v;
-    int rc = index_first_now(f->e->index, INDEX_ALL, key, key.n, found, value);
+    const struct touched *t = &f->sorted.pending->touched;
+    enum index_scope scope = touched_has(t->old, hash) || touched_has(t->new, hash) ? INDEX_ALL : INDEX_RUNS_ONLY;
+    int rc = index_first_now(f->e->index, scope, key, key.n, found, value);
     if (!rc && found->n != key.n) rc = E_NOTFOUND;
     if (!rc) rc = range_interval_parse(buf_slice(found), buf_slice(value), &v);
     if (!rc) *from = v.from;
@@ -226,6 +281,7 @@ int sorted_fold(struct fold *f, const struct node *n, const struct node *prev)
 {
     ASSERT(f && n->space == SPACE_KEY);
     ASSERT(!prev || prev->seq == n->prev);
+    touched_turn(f);
     slice coll = collection_of(n->key);
     struct change c = {.n = n, .new = n->payload, .is = node_is_live(n) && n->type == TYPE_DOCUMENT};
     int rc = E_OK;

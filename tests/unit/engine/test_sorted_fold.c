@@ -149,6 +149,33 @@ static void test_long_history(void **state)
     }
 }
 
+/* What is not remembered is looked up: in the runs alone where nothing newer was put, and that must never be wrong. */
+static void test_forgetful(void **state)
+{
+    struct rng r = rng_start("forgetful", 123);
+    for (int round = 0; round < 6; round++) {
+        struct bed *b = bed_new();
+        struct buf kept = {0}, built = {0};
+        uint8_t kind = round % 2 ? SORTED_TEXT : SORTED_ORDERED;
+        b->e.fold->sorted.recents = 2;
+        bed_define_kind(b, 0, "a", "plan", NODE_PUT, kind);
+        build_all(b);
+        for (int i = 0; i < 40; i++) {
+            random_history(b, &r, 25);
+            if (rng_below(&r, 2)) (void)!index_flush(b->e.index);
+        }
+        bed_define_kind(b, 0, "a", "$.plan", NODE_PUT, kind);
+        build_all(b);
+        struct sorted *x = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("plan"));
+        struct sorted *y = sorted_find(&b->e.fold->sorted, 0, slice_str("a"), slice_str("$.plan"));
+        intervals(b, x, &kept);
+        intervals(b, y, &built);
+        assert_true(slice_eq(buf_slice(&kept), buf_slice(&built)));
+        buf_fini(&kept), buf_fini(&built);
+        bed_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_unstepped),
         cmocka_unit_test(test_meta),
         cmocka_unit_test(test_long_history),
+        cmocka_unit_test(test_forgetful),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
