@@ -17,7 +17,8 @@ static bool parse_filter(struct call *c, int *i, struct feed *f)
         if (!arg_is(c, *i, words[k])) continue;
         if (*i + 1 == c->argc || f->filter != FEED_ALL) return false;
         f->filter = (enum feed_filter)k;
-        f->word = c->argv[++*i];
+        buf_add_slice(&f->name, c->argv[++*i]); /* the words of a command that goes on later move */
+        f->word = buf_slice(&f->name);
         return true;
     }
     return false;
@@ -261,6 +262,7 @@ static void feed_drop(void *state)
     change_cursor_close(&f->log);
     node_maps_fini(&f->maps);
     buf_fini(&f->raws);
+    buf_fini(&f->name);
     mem_free(f);
 }
 

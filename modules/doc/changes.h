@@ -13,7 +13,8 @@ enum feed_filter { FEED_ALL, FEED_COLLECTION, FEED_PREFIX, FEED_KEY };
 
 struct feed {
     enum feed_filter filter;
-    slice word;              /* of the filter; in argv */
+    slice word;              /* of the filter; in name */
+    struct buf name;
     uint64_t after;          /* FROM */
     uint64_t upto;           /* TO; DOC_NOW: none */
     uint64_t count;
