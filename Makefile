@@ -119,6 +119,7 @@ $(O)/varve-demo: $(DEMO) $(O)/libbase.a
 # Programs that are tests by themselves: what they link is what they may use.
 CRASH := $(patsubst tests/crash/%.c,$(O)/tests/crash/%,$(wildcard tests/crash/test_*.c))
 MODEL := $(patsubst tests/model/%.c,$(O)/tests/model/%,$(wildcard tests/model/*.c))
+SOAK  := $(O)/tests/soak/soak
 E2E   := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c)) $(O)/tests/server-without-string
 fuzz_names := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SMOKE = $(patsubst %,$(O)/fuzz/%,$(fuzz_names))
@@ -143,6 +144,16 @@ $(O)/tests/model/%: tests/model/%.c $(O)/libbase.a $(SUPPORT)
 $(O)/tests/e2e/%: tests/e2e/%.c $(O)/libbase.a $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+$(O)/tests/soak/%: tests/soak/%.c $(O)/libbase.a $(SUPPORT)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis $(BASE_LIBS) -o $@ && echo "  ld $@"
+
+# Everything mixed, with kills, for half an hour.
+SOAK_MINUTES ?= 30
+.PHONY: soak
+soak: $(O)/test-deps-ok all $(SOAK)
+	VARVE_SERVER=$(O)/varve-server $(SOAK) --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The server without one family, for the test that loads that family as a module.
 $(O)/tests/server-without-string: $(O)/src/server/main.o $(filter-out $(O)/modules/string/%,$(MODULES)) $(CHAIN_server)
@@ -209,6 +220,7 @@ help:
 	@echo "make demo       load this machine's package catalogue and walk through the commands        (KEEP=1 leaves it running)"
 	@echo "make check      the quick tests; make test: everything"
 	@echo "make crash      crash points without end (POINTS= SEED=); make fuzz: libFuzzer (FUZZ_SECONDS=)"
+	@echo "make soak       everything mixed, with kills and checks    (SOAK_MINUTES= SEED=)"
 	@echo "make bench      side by side with redis-server                                             (BENCH=names of parts)"
 	@echo "make format     clang-format; make lint: clang-tidy and cppcheck"
 	@echo "MODE=asan|tsan|debug  with any of these, in build/MODE"
