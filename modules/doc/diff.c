@@ -38,8 +38,8 @@ void cmd_ddiff(struct call *c)
     if (!load(c, key, c->argv[2], &from_mem, &from) || !load(c, key, c->argv[3], &to_mem, &to)) goto done;
     if (!merge) patch_diff_ops(from, to, &out);
     if (merge && !patch_diff_merge(from, to, &out, &pointer))
-        reply_error(c, "BADPATCH a merge patch cannot say the null at '%.*s': ask for OPS", (int)(pointer.n > 200 ? 200 : pointer.n),
-                    (const char *)pointer.p);
+        reply_error(c, "BADPATCH a merge patch cannot say the null at '%.*s': ask for OPS",
+                    (int)(pointer.n > 200 ? 200 : pointer.n), (const char *)pointer.p);
     else if (out.n == 0)
         reply_null(c);
     else

@@ -20,7 +20,8 @@ static bool locate(struct call *c, struct patch_tree *t, slice text, struct patc
     }
     for (size_t i = 0; i < path.n; i++) {
         const struct json_step *s = &path.step[i];
-        if (!patch_open(t, p) || (p->kind == PATCH_OBJECT) != (s->index < 0)) return bad_path(c, text, "leads into another kind of value");
+        if (!patch_open(t, p) || (p->kind == PATCH_OBJECT) != (s->index < 0))
+            return bad_path(c, text, "leads into another kind of value");
         if (s->index >= 0) {
             if ((uint64_t)s->index >= p->n) return bad_path(c, text, "no such element");
             p = p->child[s->index].value;
@@ -55,7 +56,8 @@ static bool add(struct call *c, slice doc, slice by, struct buf *out, slice *sum
     size_t n = 0;
     enum number_sum r = number_add(p->raw, by, text, &n);
     if (r != NUMBER_OK) {
-        reply_error(c, r == NUMBER_OVERFLOW ? "ERR increment or decrement would overflow" : "ERR increment would produce NaN or Infinity");
+        reply_error(c, r == NUMBER_OVERFLOW ? "ERR increment or decrement would overflow"
+                                            : "ERR increment would produce NaN or Infinity");
         goto end;
     }
     *sum = slice_of(text, n);

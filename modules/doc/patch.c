@@ -1,7 +1,7 @@
 /* DPATCH: a new version of a document by what changes. The patch is applied to the stored bytes; the result is checked as DPUT checks, which finds nothing
  * but nesting: every piece of it has been checked before. */
-#include "modules/doc/doc.h"
 #include "modules/doc/patch.h"
+#include "modules/doc/doc.h"
 
 static void reply_bad_patch(struct call *c, size_t op, const char *why)
 {

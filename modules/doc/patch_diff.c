@@ -5,8 +5,9 @@
  * the tree is used up, the values at hand are replaced whole: the answer gets longer, never wrong. */
 #include "modules/doc/patch.h"
 
-#define CELLS_MAX (1u << 18) /* of the table for a common subsequence */
-#define KEY_BYTES 128        /* of an element's sort key: beyond them elements are compared */
+#define CELLS_MAX (1u << 18)   /* of the table for a common subsequence */
+#define WORK_MAX  (1ull << 28) /* before values are replaced whole */
+#define KEY_BYTES 128          /* of an element's sort key: beyond them elements are compared */
 
 struct diff {
     struct patch_tree t; /* opened pieces and names */
@@ -17,6 +18,7 @@ struct diff {
 static void diff_init(struct diff *d, slice from, struct buf *out)
 {
     patch_tree_init(&d->t, from);
+    d->t.work_max = WORK_MAX;
     d->out = out;
     d->pointer = (struct buf){0};
     d->n = 0;
@@ -189,8 +191,9 @@ static void differ_arrays(struct diff *d, const struct patch_piece *pa, const st
 {
     struct span a = {pa->child, pa->n}, b = {pb->child, pb->n};
     size_t at = 0;
-    while (a.n && b.n && same(d, a.v->value->raw, b.v->value->raw)) a.v++, a.n--, b.v++, b.n--, at++;
-    while (a.n && b.n && same(d, a.v[a.n - 1].value->raw, b.v[b.n - 1].value->raw)) a.n--, b.n--;
+    bool alone = a.n == 1 && b.n == 1; /* they are looked into anyway */
+    while (!alone && a.n && b.n && same(d, a.v->value->raw, b.v->value->raw)) a.v++, a.n--, b.v++, b.n--, at++;
+    while (!alone && a.n && b.n && same(d, a.v[a.n - 1].value->raw, b.v[b.n - 1].value->raw)) a.n--, b.n--;
     if (a.n > 1 && b.n > 1 && (a.n + 1) <= CELLS_MAX / (b.n + 1))
         differ_by_table(d, a, b, at);
     else if (a.n || b.n)

@@ -33,7 +33,7 @@ void patch_tree_init(struct patch_tree *t, slice json)
 {
     ASSERT(json.n > 0);
     t->work = 0;
-    t->work_max = PATCH_WORK_MAX + 4 * (uint64_t)json.n;
+    t->work_max = PATCH_WORK_MAX + 8 * (uint64_t)json.n;
     t->bytes_added = 0;
     t->blocks = NULL;
     t->at = (uint8_t *)(((uintptr_t)t->first + 7) & ~(uintptr_t)7);

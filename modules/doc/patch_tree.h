@@ -10,16 +10,16 @@
 
 #include "module.h"
 
-#define PATCH_WORK_MAX    (1ull << 28) /* bytes read and moved, names compared by one patch; four times the document on top */
-#define PATCH_CHILD_WORK  64 /* what a child that is opened counts */
+#define PATCH_WORK_MAX    (1ull << 26) /* bytes read, places moved, names compared by one patch; eight times the document on top */
+#define PATCH_CHILD_WORK  64           /* what a child that is opened counts */
 #define PATCH_FIRST_BYTES 4096         /* of the arena, on the caller's stack */
 #define PATCH_DEPTH_MAX   (JSON_DEPTH_MAX + 1) /* levels of containers that are opened: pointers are not longer */
 
 enum patch_kind { PATCH_RAW, PATCH_ARRAY, PATCH_OBJECT };
 struct patch_piece;
 struct patch_child {
-    slice lead;  /* bytes between the value before and this one; p NULL: made here */
-    slice name;  /* unescaped; empty in arrays */
+    slice lead;                /* bytes between the value before and this one; p NULL: made here */
+    slice name;                /* unescaped; empty in arrays */
     struct patch_piece *value; /* NULL: removed (objects only) */
 };
 struct patch_piece {
@@ -52,8 +52,9 @@ slice patch_keep(struct patch_tree *t, slice bytes); /* a copy in the arena */
 bool patch_open(struct patch_tree *t, struct patch_piece *p);
 /* The member of that (unescaped) name, NULL when there is none. Valid until a child is added. The piece must be open. */
 struct patch_child *patch_member(struct patch_tree *t, struct patch_piece *object, slice name);
-void patch_add_member(struct patch_tree *t, struct patch_piece *object, slice name, struct patch_piece *value); /* the name is not there yet */
-void patch_insert(struct patch_tree *t, struct patch_piece *array, size_t at, struct patch_piece *value);       /* at <= n */
+void patch_add_member(struct patch_tree *t, struct patch_piece *object, slice name,
+                      struct patch_piece *value); /* the name is not there yet */
+void patch_insert(struct patch_tree *t, struct patch_piece *array, size_t at, struct patch_piece *value); /* at <= n */
 void patch_remove_at(struct patch_tree *t, struct patch_piece *array, size_t at);
 /* The text of a piece: its own, or written into the arena. */
 slice patch_flatten(struct patch_tree *t, const struct patch_piece *p);

@@ -107,7 +107,8 @@ static void reply_bad(struct call *c, const struct timeline *t, int r)
     else if (r == E_PRUNED)
         doc_reply_pruned(c, c->argv[1], t->horizon);
     else if (r == E_TOOBIG)
-        reply_error(c, "TOOBIG the line has more than %d stretches or too much data: ask for a part with FROM and TO", LINE_ROWS_MAX);
+        reply_error(c, "TOOBIG the line has more than %d stretches or too much data: ask for a part with FROM and TO",
+                    LINE_ROWS_MAX);
     else
         reply_failure(c, r);
 }
@@ -212,7 +213,8 @@ static int timeline_open(struct call *c, struct timeline *t)
     int r = engine_key_horizon(e, SPACE_KEY, t->view.lineage, key, &t->horizon, &t->dropped);
     if (r == E_OK || r == E_NOTFOUND) r = engine_find(e, SPACE_KEY, t->view.lineage, key, t->at.seq, FIND_ALL, &v);
     if (r == E_PRUNED) t->horizon = v.seq;
-    if (r == E_OK || r == E_NOTFOUND) r = engine_versions(e, SPACE_KEY, t->view.lineage, key, t->view.flushed + 1, t->at.seq, false, &t->cur);
+    if (r == E_OK || r == E_NOTFOUND)
+        r = engine_versions(e, SPACE_KEY, t->view.lineage, key, t->view.flushed + 1, t->at.seq, false, &t->cur);
     return r;
 }
 

@@ -24,7 +24,10 @@ void line_init(struct line *l, int64_t from, int64_t to); /* from < to */
 void line_fini(struct line *l);
 /* [from, to) is answered by seq, or by nothing (seq 0), as far as it is open. False: more stretches than the limits. */
 bool line_cover(struct line *l, int64_t from, int64_t to, uint64_t seq) MUST_CHECK;
-static inline bool line_is_full(const struct line *l) { return l->n_gaps == 0; }
+static inline bool line_is_full(const struct line *l)
+{
+    return l->n_gaps == 0;
+}
 void line_sort(struct line *l); /* rows by time */
 
 #endif

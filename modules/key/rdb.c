@@ -1,13 +1,13 @@
 /* The dump format's few pieces that DUMP and RESTORE need. */
 #include "modules/key/rdb.h"
 
-#define KIND_STRING 0
-#define KIND_MODULE 7
-#define OPCODE_END    0
-#define OPCODE_STRING 5
-#define FOOTER_BYTES  10
+#define KIND_STRING        0
+#define KIND_MODULE        7
+#define OPCODE_END         0
+#define OPCODE_STRING      5
+#define FOOTER_BYTES       10
 #define INTEGER_DIGITS_MAX 11
-#define LZF_RATIO_MAX 132 /* three bytes become 264 at the most, and then some */
+#define LZF_RATIO_MAX      132 /* three bytes become 264 at the most, and then some */
 
 enum { PACKED_INT8, PACKED_INT16, PACKED_INT32, PACKED_LZF };
 
@@ -219,7 +219,8 @@ static bool expect_length(slice *s, uint64_t want)
 static bool read_document(slice *s, size_t bytes_max, struct buf *mem, slice *out)
 {
     slice json;
-    if (!expect_length(s, document_id()) || !expect_length(s, OPCODE_STRING) || !read_string(s, bytes_max, mem, &json)) return false;
+    if (!expect_length(s, document_id()) || !expect_length(s, OPCODE_STRING) || !read_string(s, bytes_max, mem, &json))
+        return false;
     return expect_length(s, OPCODE_END) && json_check(json, out, NULL) == E_OK;
 }
 

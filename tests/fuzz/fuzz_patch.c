@@ -14,7 +14,7 @@ static bool written(struct patch_tree *t, struct buf *out)
 {
     struct json_fault fault;
     patch_write(t->root, out);
-    MUST(out->n <= t->bytes_added + (t->work_max - PATCH_WORK_MAX) / 4 + 16);
+    MUST(out->n <= t->bytes_added + (t->work_max - PATCH_WORK_MAX) / 8 + 16);
     if (json_check(buf_slice(out), NULL, &fault) == E_OK) return true;
     MUST(strcmp(fault.why, "nested too deep") == 0);
     return false;
