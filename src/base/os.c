@@ -60,6 +60,12 @@ int os_size(struct os *os, struct os_file *f, uint64_t *out)
     return os->ops->size(os, f, out);
 }
 
+void os_forget(struct os *os, struct os_file *f)
+{
+    ASSERT(os && f);
+    if (os->ops->forget) os->ops->forget(os, f);
+}
+
 int os_truncate(struct os *os, struct os_file *f, uint64_t size)
 {
     ASSERT(f != NULL && size <= FILE_MAX_BYTES);

@@ -42,6 +42,7 @@ struct os_ops {
     int (*write)(struct os *, struct os_file *, uint64_t off, const void *p, size_t n);
     int (*sync)(struct os *, struct os_file *);
     int (*size)(struct os *, struct os_file *, uint64_t *out);
+    void (*forget)(struct os *, struct os_file *); /* may be NULL */
     int (*truncate)(struct os *, struct os_file *, uint64_t size);
     int (*extend)(struct os *, struct os_file *, uint64_t size);
     int (*remove)(struct os *, const char *path);
@@ -75,6 +76,8 @@ API int os_read_full(struct os *, struct os_file *, uint64_t off, void *p, size_
 API int os_write(struct os *, struct os_file *, uint64_t off, const void *p, size_t n) MUST_CHECK;
 API int os_sync(struct os *, struct os_file *) MUST_CHECK; /* data and size (fdatasync) */
 API int os_size(struct os *, struct os_file *, uint64_t *out) MUST_CHECK;
+/* Lets go of what a mapping of the file holds in memory; reads fetch it again. Any thread, also beside reads. */
+API void os_forget(struct os *, struct os_file *);
 API int os_truncate(struct os *, struct os_file *, uint64_t size) MUST_CHECK;
 /* Reserves space and sets the size if smaller; new bytes read as zero. E_NOSPACE early. */
 API int os_extend(struct os *, struct os_file *, uint64_t size) MUST_CHECK;

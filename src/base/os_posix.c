@@ -141,6 +141,12 @@ static int map_file(struct posix_file *f)
 
 /* ---- files ---- */
 
+static void posix_forget(struct os *os, struct os_file *file)
+{
+    struct posix_file *f = file_of(file);
+    if (f->map) (void)madvise(f->map, f->map_n, MADV_DONTNEED); /* shared and never written: nothing is lost */
+}
+
 static void posix_close(struct os *os, struct os_file *file)
 {
     struct posix_file *f = file_of(file);
@@ -463,7 +469,7 @@ struct os *os_posix(void)
 {
     static const struct os_ops ops = {
         .open = posix_open, .close = posix_close, .read = posix_read, .write = posix_write, .sync = posix_sync,
-        .size = posix_size, .truncate = posix_truncate, .extend = posix_extend, .remove = posix_remove,
+        .size = posix_size, .forget = posix_forget, .truncate = posix_truncate, .extend = posix_extend, .remove = posix_remove,
         .rename = posix_rename, .mkdir = posix_mkdir, .list = posix_list, .sync_dir = posix_sync_dir, .lock = posix_lock,
         .wall_us = posix_wall_us, .mono_us = posix_mono_us, .random = posix_random,
     };

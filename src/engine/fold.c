@@ -240,9 +240,9 @@ static int fold_link(struct fold *f, const struct node *n, size_t bytes)
     bool live = node_is_live(n);
     range_flag_value(&f->value, live);
     range_link(&f->key, RANGE_LINK_OUT, n->lineage, part, n->seq);
-    put(f, 0);
+    put(f, range_link_prefix(buf_slice(&f->key)));
     range_link(&f->key, RANGE_LINK_IN, n->lineage, swapped, n->seq);
-    put(f, 0);
+    put(f, range_link_prefix(buf_slice(&f->key)));
     bool was = n->prev > book_get(&f->dbs.flushed[n->lineage]);
     if (live && (n->flags & NODE_CREATED)) book_add(&book->links, 1);
     if (!live && was && book_get(&book->links) > 0) book_add(&book->links, (uint64_t)-1);

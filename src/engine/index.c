@@ -252,6 +252,9 @@ void index_release(struct index *ix)
 {
     ASSERT(ix);
     index_buffer_release(&ix->buffer);
+    struct index_view *v = index_view_get(ix);
+    for (unsigned i = 0; i < v->n_runs; i++) os_forget(ix->os, v->runs[i]->file);
+    index_view_drop(v);
 }
 
 /* Merges the newest of n chunks if that is due; returns how many are left. What readers froze in small pieces is merged by them, a little at a time;

@@ -63,7 +63,7 @@ uint64_t index_flushed_covers(const struct index *ix); /* by the runs */
 bool index_wants_flush(const struct index *ix);
 uint64_t index_put_bytes(const struct index *ix);      /* goes up with every step that has entries: who sees it stand still sees a writer at rest */
 uint64_t index_buffered(const struct index *ix);       /* bytes of entries that no run has */
-/* Gives spare buffer memory back; filling the buffer again costs a little more then. */
+/* Gives spare buffer memory back, and what lies in memory of mapped runs; both cost a little when they are needed again. */
 void index_release(struct index *ix);
 /* Writes the buffer (as of the last step) to a level-0 run and syncs it. The writer may go on meanwhile. After this the manifest should be written
  * (index_runs) and then index_retire() called, which deletes run files that merging replaced. E_AGAIN: nothing to flush. */
@@ -100,6 +100,8 @@ int index_newest_now(struct index *ix, enum index_scope scope, slice key, size_t
 
 /* Streaming iterator over [lower, upper) of a snapshot (upper empty = to the end); keeps its own reference to the snapshot. */
 int index_iter_open(struct index_snap *s, slice lower, slice upper, struct index_iter **out) MUST_CHECK;
+/* The same for a range all of whose keys begin with lower's first prefix_n bytes, which are the filter_n of such entries: runs whose filter says no are left out. */
+int index_iter_open_prefix(struct index_snap *s, slice lower, slice upper, size_t prefix_n, struct index_iter **out) MUST_CHECK;
 int index_seek(struct index_iter *it, slice key) MUST_CHECK;         /* first entry >= key; E_END */
 int index_seek_last(struct index_iter *it) MUST_CHECK;               /* last entry below upper; E_END */
 int index_seek_before(struct index_iter *it, slice key) MUST_CHECK;  /* last entry < key; E_END */

@@ -97,9 +97,18 @@ static int build_heap(struct index_merger *m)
     return m->heap_n ? E_OK : E_END;
 }
 
+/* The outcome of moving a source: beyond the bounds it has nothing more to say, and the heap is spared it. */
+static int bounded(const struct index_merger *m, const struct merge_source *s, int rc)
+{
+    if (rc < 0) return rc;
+    bool outside = m->backward ? m->lower.n && slice_cmp(s->key, m->lower) < 0 : m->upper.n && slice_cmp(s->key, m->upper) >= 0;
+    return outside ? E_END : E_OK;
+}
+
 /* Takes the outcome of moving one source while the heap is being filled. */
 static int admit(struct index_merger *m, unsigned source, int rc)
 {
+    rc = bounded(m, &m->source[source], rc);
     if (rc == E_OK) m->heap[m->heap_n++] = source;
     if (rc == E_OK || rc == E_END) return E_OK;
     m->heap_n = 0;
@@ -134,7 +143,8 @@ int index_merger_last(struct index_merger *m) { return merger_back(m, NULL); }
 /* Moves the source at heap position i on and restores the order. */
 static int advance(struct index_merger *m, unsigned i)
 {
-    int rc = source_step(&m->source[m->heap[i]], m->backward);
+    struct merge_source *s = &m->source[m->heap[i]];
+    int rc = bounded(m, s, source_step(s, m->backward));
     if (rc == E_END) {
         m->heap[i] = m->heap[--m->heap_n];
         if (i == m->heap_n) return E_OK;
@@ -194,16 +204,30 @@ struct index_iter {
 
 int index_iter_open(struct index_snap *s, slice lower, slice upper, struct index_iter **out)
 {
+    return index_iter_open_prefix(s, lower, upper, 0, out);
+}
+
+int index_iter_open_prefix(struct index_snap *s, slice lower, slice upper, size_t prefix_n, struct index_iter **out)
+{
     ASSERT(s && out);
-    ASSERT(lower.n <= INDEX_KEY_MAX && upper.n <= INDEX_KEY_MAX);
+    ASSERT(lower.n <= INDEX_KEY_MAX && upper.n <= INDEX_KEY_MAX && prefix_n <= lower.n);
     enum index_scope scope;
     struct index_view *v = index_snap_view(s, &scope);
     struct index_iter *it = mem_zalloc(sizeof *it);
+    slice prefix = slice_of(lower.p, prefix_n);
+    uint64_t hash = prefix_n ? index_filter_hash(prefix) : 0;
+    struct index_run **runs = mem_alloc((v->n_runs + 1) * sizeof(struct index_run *));
+    unsigned n_runs = 0;
+    for (unsigned i = 0; i < v->n_runs; i++)
+        if (index_run_may_have(v->runs[i], lower, upper, prefix, hash)) runs[n_runs++] = v->runs[i];
     index_view_hold(v);
     it->view = v;
-    index_merger_init(&it->merger, v->chunks, scope == INDEX_ALL ? v->n_chunks : 0, v->runs, v->n_runs);
+    index_merger_init(&it->merger, v->chunks, scope == INDEX_ALL ? v->n_chunks : 0, runs, n_runs);
+    mem_free(runs);
     buf_add_slice(&it->lower, lower);
     buf_add_slice(&it->upper, upper);
+    it->merger.lower = buf_slice(&it->lower);
+    it->merger.upper = buf_slice(&it->upper);
     it->place = FRESH;
     *out = it;
     return E_OK;
@@ -222,14 +246,12 @@ void index_iter_close(struct index_iter **pit)
     mem_free(it);
 }
 
-/* Takes the merger's outcome: passes tombstones, stops at the bound. */
+/* Takes the merger's outcome: passes tombstones. */
 static int settle(struct index_iter *it, int rc)
 {
     struct index_merger *m = &it->merger;
     it->place = NOWHERE;
     for (; rc == E_OK; rc = index_merger_step(m)) {
-        slice key = index_merger_key(m);
-        if (m->backward ? slice_cmp(key, buf_slice(&it->lower)) < 0 : it->upper.n && slice_cmp(key, buf_slice(&it->upper)) >= 0) return E_END;
         if (index_merger_tombstone(m)) continue;
         it->place = ON;
         return E_OK;

@@ -51,6 +51,7 @@ static int check_footer(struct index_run *r, const uint8_t *f)
         get_u64(f + 56) > index_n / 2)
         return damaged(r, "footer fields", foot);
     r->level = f[12];
+    r->filtered = f[13] | (uint32_t)f[14] << 8 | (uint32_t)f[15] << 16;
     r->covers = get_u64(f + 24);
     r->entries = get_u64(f + 32);
     r->tombstones = get_u64(f + 40);
@@ -155,6 +156,7 @@ int index_run_open(struct os *os, const char *dir, const struct run_id *want, st
         rc = err_note(E_CORRUPT, "index run %s: not the run that is listed", path);
         goto fail;
     }
+    os_forget(os, r->file); /* the parts that were read stand in memory of their own now */
     *out = r;
     return E_OK;
 fail:
@@ -190,6 +192,14 @@ size_t index_run_memory(const struct index_run *r)
 bool index_run_may_hide(const struct index_run *r, slice key)
 {
     return r->tombstones > 0 && slice_cmp(key, r->tombstone_smallest) >= 0 && slice_cmp(key, r->tombstone_largest) <= 0;
+}
+
+bool index_run_may_have(const struct index_run *r, slice lower, slice upper, slice prefix, uint64_t hash)
+{
+    if (r->entries == 0 || slice_cmp(lower, r->largest) > 0 || (upper.n && slice_cmp(upper, r->smallest) <= 0)) return false;
+    if (!(r->filtered & run_filtered_bit(prefix)) || index_filter_has(&r->filter, hash)) return true;
+    /* Filters know no tombstones. */
+    return r->tombstones > 0 && slice_cmp(lower, r->tombstone_largest) <= 0 && !(upper.n && slice_cmp(upper, r->tombstone_smallest) <= 0);
 }
 
 /* ---- blocks ---- */
@@ -476,6 +486,7 @@ static int verify_entries(struct index_run *r, struct run_cursor *c, uint64_t *e
         if (block_no != c->block_no && block_no != UINT64_MAX && !slice_eq(buf_slice(&last), slice_of(r->block[block_no].key, r->block[block_no].key_n)))
             wrong = "last key of the block before";
         if (e->tombstone && !index_run_may_hide(r, key)) wrong = "tombstone bounds";
+        if (!e->tombstone && !e->filter_n && r->filtered & run_filtered_bit(key)) wrong = "filtered letters";
         if (!e->tombstone && e->filter_n && !index_filter_has(&r->filter, index_filter_hash(slice_of(key.p, e->filter_n)))) wrong = "filter";
         if (wrong) {
             rc = damaged(r, wrong, r->block[c->block_no].off);

@@ -21,6 +21,15 @@
 #define RUN_ENTRY_HEAD_MAX 20u
 #define RUN_BLOCK_MAX (RUN_BLOCK_BYTES + INDEX_KEY_MAX + INDEX_VALUE_MAX + 64u * 1024u)
 #define RUN_PATH_MAX 1024u
+#define RUN_FILTERED_FIRST 'C' /* the letters that the footer has room for: C to Z */
+#define RUN_FILTERED_LETTERS 24u
+
+/* The bit of a key's first byte in index_run.filtered; 0 when it has none. */
+static inline uint32_t run_filtered_bit(slice key)
+{
+    unsigned i = key.n ? (unsigned)key.p[0] - RUN_FILTERED_FIRST : RUN_FILTERED_LETTERS;
+    return i < RUN_FILTERED_LETTERS ? 1u << i : 0;
+}
 
 struct run_block {
     uint64_t off;
@@ -37,6 +46,7 @@ struct index_run {
     char *path;
     uint64_t id, bytes, entries, tombstones, covers, filter_keys;
     uint8_t level;
+    uint32_t filtered; /* bit i: every live entry whose key begins with RUN_FILTERED_FIRST + i has its prefix in the filter */
     uint64_t n_blocks;
     uint64_t *last_prefix; /* of every block's last key: what the search runs over */
     struct run_block *block;
@@ -57,6 +67,9 @@ size_t index_run_memory(const struct index_run *r);
 uint64_t index_run_block_of(const struct index_run *r, slice key);
 /* Could a tombstone hide `key`, as far as the run's bounds tell? */
 bool index_run_may_hide(const struct index_run *r, slice key);
+/* Could the run have anything to say about keys in [lower, upper) (empty upper: to the end), which all begin with `prefix`, the filter prefix of such entries
+ * (empty: no filter), whose hash is given? */
+bool index_run_may_have(const struct index_run *r, slice lower, slice upper, slice prefix, uint64_t hash);
 /* Reads everything and checks order, counts, bounds and filter. Notes the first damage and says where. */
 int index_run_verify(struct index_run *r, char *where, size_t where_n) MUST_CHECK;
 

@@ -67,6 +67,7 @@ struct index_merger {
     unsigned *heap;              /* indexes of sources that stand on an entry; [0] is the current one */
     unsigned heap_n;
     bool backward;
+    slice lower, upper;          /* sources beyond [lower, upper) are at their end; both empty: no bounds. Borrowed */
 };
 
 void index_merger_init(struct index_merger *m, struct index_chunk *const *chunks, size_t n_chunks, struct index_run *const *runs, size_t n_runs);

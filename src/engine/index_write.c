@@ -36,6 +36,7 @@ struct run_writer {
     uint64_t filter_keys;
     uint64_t hashes[HASHES_PENDING]; /* of the newest filter_keys: set in the filter later, when their cache lines have come */
     uint64_t entries, tombstones, blocks;
+    uint32_t unfiltered; /* first letters of live entries without a filter prefix */
 };
 
 int run_writer_open(struct os *os, const char *dir, uint64_t id, uint8_t level, uint64_t filter_keys, struct run_writer **out)
@@ -176,6 +177,7 @@ int run_writer_add(struct run_writer *w, slice key, slice value, size_t filter_n
     DEBUG_ASSERT(w->entries == 0 || slice_cmp(buf_slice(&w->last_key), key) < 0);
     size_t shared = shared_with(&w->last_key, key), kept = shared;
     if (tombstone) note_tombstone(w, key);
+    else if (filter_n == 0) w->unfiltered |= run_filtered_bit(key);
     note_filter(w, key, tombstone ? 0 : filter_n, shared);
     if (w->entries++ == 0) buf_add_slice(&w->smallest, key);
     if (w->in_group == 0) {
@@ -230,6 +232,7 @@ static int write_tail(struct run_writer *w, uint64_t covers)
     put_u16(f + 8, RUN_VERSION);
     put_u16(f + 10, RUN_FOOTER_BYTES);
     f[12] = w->level;
+    for (int i = 0; i < 3; i++) f[13 + i] = (uint8_t)(~w->unfiltered >> 8 * i);
     put_u64(f + 16, w->id);
     put_u64(f + 24, covers);
     put_u64(f + 32, w->entries);

@@ -1,7 +1,7 @@
 /* Links at a point: of one key in both directions, or all of them.
  *
  * L and M hold one entry for each version of a link, newest first within (key, rel, other); a link stands at P when its newest entry at or before P is
- * alive and above the newest flush at P. Cost: the links in the range, and one search for each that is newer than P. Many that do not stand there may lie
+ * alive and above the newest flush at P. Cost: the links in the range, one search in each run whose filter knows the key, and one for each link that is newer than P. Many that do not stand there may lie
  * side by side: after LOOKS_WITHOUT_A_ROW of them the cursor gives the caller the chance to do something else. */
 #include "base/mem.h"
 #include "engine/books.h"
@@ -39,6 +39,8 @@ static int open_range(struct engine *e, uint16_t lineage, struct buf *range, uin
     *range = (struct buf){0};
     c->direction = c->lower.p[0] == RANGE_LINK_OUT ? LINK_OUT : LINK_IN;
     buf_add(&upper, c->lower.p, c->lower.n);
+    bool one_key = c->lower.n > sizeof(uint8_t) + sizeof(uint16_t);
+    size_t prefix_n = one_key ? range_link_prefix(buf_slice(&c->lower)) : 0;
     bool bounded = range_end(&upper);
     ASSERT(bounded); /* it begins with a tag */
     if (after.n > 0) {
@@ -49,7 +51,7 @@ static int open_range(struct engine *e, uint16_t lineage, struct buf *range, uin
     }
     int rc = index_snapshot(e->index, INDEX_ALL, &s);
     c->flushed = dbs_flushed(&e->fold->dbs, lineage, at);
-    if (!rc) rc = index_iter_open(s, buf_slice(&c->lower), buf_slice(&upper), &c->it);
+    if (!rc) rc = index_iter_open_prefix(s, buf_slice(&c->lower), buf_slice(&upper), prefix_n, &c->it);
     index_snap_close(&s);
     buf_fini(&upper);
     if (rc)

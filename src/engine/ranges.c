@@ -126,6 +126,17 @@ void range_link_from(struct buf *out, uint8_t tag, uint16_t lineage, slice key, 
     if (rel.n > 0) add_escaped(out, rel);
 }
 
+size_t range_link_prefix(slice entry)
+{
+    ASSERT(entry.n > 3 && (entry.p[0] == RANGE_LINK_OUT || entry.p[0] == RANGE_LINK_IN));
+    size_t at = 3;
+    while (entry.p[at] != ESCAPE || entry.p[at + 1] != ESCAPE_END) {
+        at += entry.p[at] == ESCAPE ? 2 : 1;
+        ASSERT(at + 1 < entry.n);
+    }
+    return at + 2;
+}
+
 void range_link_all(struct buf *out, uint16_t lineage)
 {
     begin(out, RANGE_LINK_OUT);

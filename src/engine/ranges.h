@@ -19,6 +19,7 @@
  *   J   sorted, closed  index, sort key, esc(key), from u64                       bytes of sort key, to
  *
  * V: the filter prefix is all but ~seq, so "newest at or before P" is the first entry from (key, ~P) on with that prefix.
+ * L, M: the filter prefix is tag, lineage and the first name. Entries of older stores have none.
  * H: generation = newest flush of the lineage when folded, so a flush needs no deletes.
  * S: kind NODE_FLUSH with a = lineage or NODE_ALL_LINEAGES; kind NODE_SWAP with the two database numbers.
  * I, J: `index` is the definition's number: one byte below F0, else F0 and u32, so that the first eight bytes of a key, which the index's write
@@ -59,6 +60,8 @@ void range_expiry(struct buf *out, uint64_t ms, uint16_t lineage, slice key);
 void range_link(struct buf *out, uint8_t tag, uint16_t lineage, const slice part[3], uint64_t seq);
 /* The common beginning of one key's links, of one relation unless rel is empty. */
 void range_link_from(struct buf *out, uint8_t tag, uint16_t lineage, slice key, slice rel);
+/* Bytes of an L or M key up to the end of its first name: its filter prefix. */
+size_t range_link_prefix(slice entry);
 /* The common beginning of all links of a lineage, by (from, rel, to). */
 void range_link_all(struct buf *out, uint16_t lineage);
 void range_effect(struct buf *out, uint64_t cause, uint64_t effect);
