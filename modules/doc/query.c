@@ -153,13 +153,14 @@ static bool take_cursor(struct call *c, struct query *q, slice text)
     struct query_position p;
     struct buf mem = {0};
     bool ok = query_cursor_decode(text, engine_seed(doc_engine(c)), &mem, &p) == E_OK && p.digest == digest_of(c, q) &&
-              (!q->nql->has_limit || p.given < q->nql->limit) && (q->nql->grouped ? p.name.n == 0 : p.name.n > 0);
+              (!q->nql->has_limit || p.given < q->nql->limit) && (!q->nql->grouped || p.name.n == 0);
     if (ok) {
         q->view.at = (struct doc_place){p.seq, p.ms};
         ok = doc_place_known(c, &q->view.at);
     }
     if (ok) {
         q->given = p.given;
+        q->resumed = true;
         buf_add_slice(&q->position_name, p.name);
     }
     buf_fini(&mem);
@@ -199,7 +200,7 @@ static bool is_readable(struct call *c, const struct query *q)
 /* The place of the row that the page before ended with. */
 static int find_position(struct call *c, struct query *q)
 {
-    if (q->position_name.n == 0) return E_OK;
+    if (!q->resumed || q->nql->grouped) return E_OK;
     slice name = buf_slice(&q->position_name);
     int err = E_SYNTAX;
     if (!q->nql->trace.given)

@@ -86,7 +86,7 @@ struct query {
     struct words_query *words; /* of SEARCH; NULL: none */
     uint64_t count;            /* rows a page */
     uint64_t timeout_ms, deadline_us; /* 0: none */
-    bool noscan, explain, counting;
+    bool noscan, explain, counting, resumed; /* resumed: a page behind another one */
     struct query_view view;
 
     struct query_plan plan;

@@ -5,7 +5,9 @@
  * page wants, divided by the share of candidates that match; a plan that keeps, walks or groups looks at all of its candidates.
  *
  * An index serves when it cannot miss a row: a path that WHERE bounds, or that ORDER BY begins and ends with; for SEARCH a text index on the path that is
- * searched, or on `$`. Entries of indexes speak of the newest version at a point, so VALID AS OF, which may mean an older one, goes by keys only. */
+ * searched, or on `$`. Entries of indexes speak of the newest version at a point. VALID AS OF may mean an older one, so there the candidates are the
+ * documents that an index named at any time up to the point; they may come more than once and in no useful order, which keeping rows by their places
+ * makes good and counting or grouping does not: those go by keys or scan. */
 #include "modules/doc/query.h"
 
 #define COST_INDEXED   2.0
@@ -196,7 +198,12 @@ static int offer_ordered(struct planner *p, slice index)
         query_plan_fini(&plan);
         return E_OK;
     }
-    plan.in_order = by_order || (one_point && wants_key_order(n));
+    bool valid = p->q->view.valid_at != KS_ANY_VALID;
+    if (valid && kind == NQL_BOUNDS_ALL) { /* all that ever was, and in no order */
+        query_plan_fini(&plan);
+        return E_OK;
+    }
+    plan.in_order = !valid && (by_order || (one_point && wants_key_order(n)));
     int err = is_beyond_doubt(p, &plan, one_point) ? E_OK : estimate(p, index, &plan.bounds, &rows);
     if (err != E_OK) {
         query_plan_fini(&plan);
@@ -235,7 +242,7 @@ static int offer_text(struct planner *p, slice index)
         if (err != E_OK) return is_absent(err) ? E_OK : err;
         if (rows < least) least = rows, plan.word = i;
     }
-    plan.in_order = wants_key_order(q->nql);
+    plan.in_order = q->view.valid_at == KS_ANY_VALID && wants_key_order(q->nql);
     plan.est_rows = least;
     buf_add_slice(&plan.index, index);
     if (p->docs > 0 && (!p->share_known || (double)least / p->docs < p->share)) {
@@ -259,7 +266,7 @@ static int see_index(void *ctx, const struct sorted_info *i)
 static int offer_indexes(struct planner *p)
 {
     const struct query *q = p->q;
-    if (q->view.valid_at != KS_ANY_VALID || (!has_condition(q->nql) && q->nql->n_order == 0)) return E_OK;
+    if ((q->view.valid_at != KS_ANY_VALID && (q->counting || q->nql->grouped)) || (!has_condition(q->nql) && q->nql->n_order == 0)) return E_OK;
     int err = engine_sorted_list(doc_engine(p->c), q->view.db.lineage, &q->nql->coll, see_index, p);
     for (size_t i = 0; err == E_OK && i < p->n_seen; i++) {
         slice path = slice_of(p->paths.p + p->seen[i].at, p->seen[i].n);
@@ -385,7 +392,7 @@ static int advised_path(const struct nql_query *n)
         nql_bounds_fini(&b);
         if (helps) return (int)i;
     }
-    bool ordered = n->n_order == 1 && !n->order[0].of_aggregate && n->path[n->order[0].path].kind == NQL_DOC;
+    bool ordered = n->n_order == 1 && n->valid_as_of.p == NULL && !n->order[0].of_aggregate && n->path[n->order[0].path].kind == NQL_DOC;
     return ordered ? (int)n->order[0].path : -1;
 }
 
@@ -395,7 +402,7 @@ bool query_plan_advice(const struct query *q, struct buf *out)
     int path = advised_path(n);
     slice text = path >= 0 ? n->path[path].text : slice_str("$");
     bool by_word = path < 0 && n->search.given;
-    if (n->links || q->view.valid_at != KS_ANY_VALID || (path < 0 && !by_word)) return false;
+    if (n->links || (q->view.valid_at != KS_ANY_VALID && (n->grouped || q->counting)) || (path < 0 && !by_word)) return false;
     if (by_word && n->search.has_path && n->path[n->search.path].kind == NQL_DOC) text = n->path[n->search.path].text;
     buf_printf(out, "DINDEX CREATE %.*s %.*s%s", (int)n->coll.n, (const char *)n->coll.p, (int)text.n, (const char *)text.p, by_word ? " TEXT" : "");
     return true;

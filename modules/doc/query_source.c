@@ -156,6 +156,8 @@ static int open_range(struct call *c, struct query *q, struct query_source *s)
     s->options = (struct range_options){.lineage = q->view.db.lineage, .coll = q->nql->coll, .path = buf_slice(&q->plan.index)};
     s->options.descending = q->plan.descending;
     s->options.at = q->view.at.seq;
+    s->options.keys_only = true;
+    s->options.ever = q->view.valid_at != KS_ANY_VALID;
     if (goes_on(q)) {
         err = query_row_read(c, q, buf_slice(&q->position_name));
         int path = nql_path_number(q->nql, buf_slice(&q->plan.index));
@@ -188,6 +190,8 @@ static int open_text(struct call *c, struct query *q, struct query_source *s)
     o.prefix = w->prefix;
     o.after = position_of(q);
     o.at = q->view.at.seq;
+    o.keys_only = true;
+    o.ever = q->view.valid_at != KS_ANY_VALID;
     return engine_text(doc_engine(c), &o, &s->text);
 }
 

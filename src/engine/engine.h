@@ -305,6 +305,9 @@ struct range_options {
     slice coll, path;  /* as the index was defined */
     struct sorted_bound low, high;
     bool descending;
+    bool keys_only;    /* range_next gives no seq (0), which saves a look-up a row */
+    bool ever;         /* what was in the range at any time from the newest flush to `at`, for reads at an instant of valid time: keys_only; a document comes once or more,
+                        * in an order that serves no resume, and values of more than some hundred bytes next to a bound may lie outside it */
     slice resume;      /* empty, or a position from range_cursor_at, under the same point; bounds and direction may be others */
     uint64_t at;       /* UINT64_MAX: the newest folded */
 };
@@ -333,6 +336,7 @@ struct text_options {
     bool prefix;       /* any word that begins so */
     slice after;       /* key to start strictly behind (an empty key is one, too); p NULL = from the start */
     uint64_t at;
+    bool keys_only, ever; /* as for ranges; in key order, a document may come more than once */
 };
 struct text_cursor;
 API int engine_text(struct engine *e, const struct text_options *o, struct text_cursor **out) MUST_CHECK; /* E_NOTFOUND, E_AGAIN, E_PRUNED as engine_range */

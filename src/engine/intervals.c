@@ -41,20 +41,20 @@ static int open_side(struct intervals *s, struct index_snap *snap, int i)
     return rc;
 }
 
-int intervals_open(struct engine *e, struct sorted *d, uint64_t at, struct intervals *out)
+int intervals_open(struct engine *e, struct sorted *d, uint64_t at, bool ever, struct intervals *out)
 {
     ASSERT(e && d);
     ASSERT(out);
     struct index_snap *snap = NULL;
     uint64_t covers = 0;
-    *out = (struct intervals){.e = e, .index = d};
+    *out = (struct intervals){.e = e, .index = d, .ever = ever};
     int rc = fixed_snapshot(e, &snap, &covers, &out->head);
     if (!rc) {
         out->head = out->head && at >= covers;
         out->at = at < covers ? at : covers;
         out->flushed = dbs_flushed(&e->fold->dbs, d->lineage, out->at);
     }
-    for (int i = 0; i < (out->head ? 1 : 2) && !rc; i++) rc = open_side(out, snap, i);
+    for (int i = 0; i < (out->head && !ever ? 1 : 2) && !rc; i++) rc = open_side(out, snap, i);
     index_snap_close(&snap);
     return rc;
 }

@@ -34,7 +34,7 @@ enum side_of { SIDE_BEFORE = -1, SIDE_INSIDE = 0, SIDE_BEHIND = 1 };
 
 struct range_cursor {
     struct intervals in;
-    bool descending;
+    bool descending, keys_only;
     enum place place;
     struct bound low, high;
     struct buf group; /* sort key of the group at hand */
@@ -210,9 +210,10 @@ int engine_range(struct engine *e, const struct range_options *o, struct range_c
     if (rc) return rc;
     struct range_cursor *c = mem_zalloc(sizeof *c);
     c->descending = o->descending;
+    c->keys_only = o->keys_only || o->ever;
     bound_set(&c->low, &o->low);
     bound_set(&c->high, &o->high);
-    rc = intervals_open(e, d, o->at, &c->in);
+    rc = intervals_open(e, d, o->at, o->ever, &c->in);
     if (!rc && o->resume.n > 0) rc = resume_parse(c, o->resume);
     if (rc)
         range_cursor_close(&c);
@@ -397,7 +398,7 @@ static int enter_group(struct range_cursor *c, bool *found)
     }
     if (rc) return rc;
     rows_clear(c);
-    c->place = may_be_cut(buf_slice(&c->group)) ? RANGE_COLLECTING : RANGE_IN_GROUP;
+    c->place = may_be_cut(buf_slice(&c->group)) && !c->in.ever ? RANGE_COLLECTING : RANGE_IN_GROUP;
     return E_OK;
 }
 
@@ -443,7 +444,7 @@ int range_next(struct range_cursor *c, slice *key, uint64_t *seq)
     }
     if (rc == E_END) c->place = RANGE_ENDED;
     uint64_t version = 0;
-    if (!rc) rc = intervals_version(&c->in, &version);
+    if (!rc && !c->keys_only) rc = intervals_version(&c->in, &version);
     if (rc && rc != E_END && rc != E_AGAIN) c->failure = rc;
     if (rc) return rc;
     *seq = version;

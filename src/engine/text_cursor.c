@@ -35,7 +35,7 @@ struct pass {
 
 struct text_cursor {
     struct intervals in;
-    bool prefix, started, ended;
+    bool prefix, keys_only, started, ended;
     struct buf sort_key; /* the common beginning of the entries' sort keys */
     struct buf after;    /* escaped key behind which to go on; empty = from the start */
     struct buf word;     /* sort key of the entry being passed over */
@@ -63,10 +63,11 @@ int engine_text(struct engine *e, const struct text_options *o, struct text_curs
     if (rc) return rc;
     struct text_cursor *c = mem_zalloc(sizeof *c);
     c->prefix = o->prefix;
+    c->keys_only = o->keys_only || o->ever;
     c->pass.want = PASS_KEYS_FIRST;
     buf_add_slice(&c->sort_key, o->word);
     if (!o->prefix) buf_add_byte(&c->sort_key, 0);
-    rc = intervals_open(e, d, o->at, &c->in);
+    rc = intervals_open(e, d, o->at, o->ever, &c->in);
     if (!rc && o->after.p) escape(c, o->after, &c->after);
     if (rc)
         text_cursor_close(&c);
@@ -260,7 +261,7 @@ int text_next(struct text_cursor *c, slice *key, uint64_t *seq)
     uint64_t version = 0;
     c->looked = 0;
     int rc = c->failure ? c->failure : c->ended ? E_END : c->prefix ? next_of_prefix(c) : next_of_word(c);
-    if (!rc) rc = intervals_version(&c->in, &version);
+    if (!rc && !c->keys_only) rc = intervals_version(&c->in, &version);
     if (rc == E_END) c->ended = true;
     if (rc && rc != E_END && rc != E_AGAIN) c->failure = rc;
     if (rc) return rc;

@@ -28,7 +28,7 @@ static void test_streams(void **state)
     struct sorted *d;
     struct bed *b = small_bed(&d);
     struct intervals s;
-    assert_int_equal(intervals_open(&b->e, d, UINT64_MAX, &s), E_OK);
+    assert_int_equal(intervals_open(&b->e, d, UINT64_MAX, false, &s), E_OK);
     assert_true(s.head && s.at == 4 && s.side[0].it && !s.side[1].it); /* the past does not matter */
     assert_int_equal(intervals_seek(&s, (slice){0}, (slice){0}, EDGE_START, true), E_OK);
     int rows = 0;
@@ -38,7 +38,7 @@ static void test_streams(void **state)
     }
     assert_int_equal(rows, 2);
     intervals_close(&s);
-    assert_int_equal(intervals_open(&b->e, d, 3, &s), E_OK);
+    assert_int_equal(intervals_open(&b->e, d, 3, false, &s), E_OK);
     assert_true(!s.head && s.at == 3 && s.side[1].it);
     assert_int_equal(intervals_seek(&s, (slice){0}, (slice){0}, EDGE_END, false), E_OK);
     assert_true(s.side[0].valid && !intervals_hold(&s, &s.side[0].v)); /* a:1 is not 2 yet */
@@ -54,6 +54,39 @@ static void test_streams(void **state)
     bed_free(b);
 }
 
+/* With `ever` both streams count whole: a:1 twice, a:2 once; but nothing newer than the point, and nothing from before a flush. */
+static void test_ever(void **state)
+{
+    struct sorted *d;
+    struct bed *b = small_bed(&d);
+    static const uint64_t points[] = {1, 2, 3, 4, UINT64_MAX};
+    static const int rows[] = {0, 1, 2, 3, 3};
+    for (size_t i = 0; i < 5; i++) {
+        struct range_options o = {.coll = slice_str("a"), .path = slice_str("t"), .at = points[i], .ever = true};
+        struct range_cursor *c = NULL;
+        slice key;
+        uint64_t seq = 1;
+        int n = 0;
+        assert_int_equal(engine_range(&b->e, &o, &c), E_OK);
+        for (; range_next(c, &key, &seq) == E_OK; n++) assert_int_equal(seq, 0);
+        assert_int_equal(n, rows[i]);
+        range_cursor_close(&c);
+    }
+    bed_flush(b, 0);
+    bed_put(b, 0, "a:3", TYPE_DOCUMENT, "{\"t\":1}");
+    bed_step(b);
+    struct range_options o = {.coll = slice_str("a"), .path = slice_str("t"), .at = UINT64_MAX, .ever = true};
+    struct range_cursor *c = NULL;
+    slice key;
+    uint64_t seq;
+    assert_int_equal(engine_range(&b->e, &o, &c), E_OK);
+    assert_int_equal(range_next(c, &key, &seq), E_OK);
+    assert_true(slice_eq(key, slice_str("a:3")));
+    assert_int_equal(range_next(c, &key, &seq), E_END);
+    range_cursor_close(&c);
+    bed_free(b);
+}
+
 static void test_edges(void **state)
 {
     struct sorted *d;
@@ -63,7 +96,7 @@ static void test_edges(void **state)
     uint64_t n = 0;
     sorted_key_of(d, slice_str("{\"t\":1}"), &one);
     slice key = buf_slice(&one);
-    assert_int_equal(intervals_open(&b->e, d, 3, &s), E_OK);
+    assert_int_equal(intervals_open(&b->e, d, 3, false, &s), E_OK);
     assert_int_equal(intervals_seek(&s, key, (slice){0}, EDGE_END, true), E_OK);
     assert_true(s.side[0].valid && s.side[0].v.from == 4 && !s.side[1].valid);
     assert_int_equal(intervals_seek(&s, key, (slice){0}, EDGE_START, false), E_OK);
@@ -87,6 +120,6 @@ static void test_edges(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_streams), cmocka_unit_test(test_edges)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_streams), cmocka_unit_test(test_ever), cmocka_unit_test(test_edges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
