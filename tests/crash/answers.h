@@ -124,7 +124,7 @@ static inline void ask_history(struct answers *s, const struct questions *q, str
     }
     uint64_t horizon = 0;
     tell(s, "key horizon", lineage, k);
-    int rc = engine_key_horizon(e, SPACE_KEY, lineage, slice_str(q->keys[k]), &horizon);
+    int rc = engine_key_horizon(e, SPACE_KEY, lineage, slice_str(q->keys[k]), &horizon, NULL);
     if (rc == E_OK) row_number(s, horizon);
     told(s, rc);
 }
