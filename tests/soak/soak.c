@@ -91,6 +91,15 @@ static void fail(const char *format, ...)
     atomic_store(&stopping, true);
 }
 
+/* NULL: there is no server, since it was killed. */
+static redisContext *connected(void)
+{
+    redisContext *c = redisConnect("127.0.0.1", server.port);
+    if (c == NULL || c->err == 0) return c;
+    redisFree(c);
+    return NULL;
+}
+
 /* NULL: the connection was cut. */
 static redisReply *command(redisContext *c, const char *format, ...)
 {
@@ -381,7 +390,7 @@ static bool try(redisContext *c, const char *text)
 
 static void *read_on(void *arg)
 {
-    redisContext *c = server_connect(&server, 2);
+    redisContext *c = connected();
     uint64_t rng = *(uint64_t *)arg;
     char text[COMMAND_MAX];
     static const char *const forms[] = {
@@ -417,7 +426,7 @@ static void *read_on(void *arg)
 
 static void *take_care(void *arg)
 {
-    redisContext *c = server_connect(&server, 2);
+    redisContext *c = connected();
     uint64_t rng = *(uint64_t *)arg + 99;
     char text[COMMAND_MAX];
     static const char *const forms[] = {
@@ -449,7 +458,7 @@ static struct {
     char *data; /* NULL = not there */
 } feed[FEED_DOCS];
 static size_t n_feed;
-static long long feed_next;
+static char feed_next[64] = "0"; /* a seq, or a word that says where a walk from 0 has come to */
 
 static size_t feed_place(const char *key)
 {
@@ -464,7 +473,7 @@ static void feed_forget(void)
 {
     for (size_t i = 0; i < n_feed; i++) free(feed[i].data);
     n_feed = 0;
-    feed_next = 0;
+    memcpy(feed_next, "0", 2);
     atomic_fetch_add(&feed_resets, 1);
 }
 
@@ -485,18 +494,22 @@ static void feed_apply(const redisReply *e)
 /* One reply of the feed. False: cut. *more: something may follow at once. */
 static bool feed_turn(redisContext *c, bool *more)
 {
-    redisReply *r = command(c, "DCHANGES FROM %lld PREFIX w COUNT 500 BLOCK 50 WITHDATA", feed_next);
+    redisReply *r = command(c, "DCHANGES FROM %s PREFIX w COUNT 500 BLOCK 50 WITHDATA", feed_next);
     if (!r) return false;
     *more = true;
     if (begins(r, "PRUNED")) {
         feed_forget();
     } else if (r->type == REDIS_REPLY_ERROR) {
-        fail("DCHANGES FROM %lld answered '%s'", feed_next, r->str);
+        fail("DCHANGES FROM %s answered '%s'", feed_next, r->str);
     } else {
         const redisReply *events = map_get(r, "events");
         for (size_t i = 0; i < events->elements; i++) feed_apply(events->element[i]);
         atomic_fetch_add(&feed_events, (long)events->elements);
-        feed_next = field(r, "next");
+        const redisReply *next = map_get(r, "next");
+        if (next->type == REDIS_REPLY_STRING)
+            (void)snprintf(feed_next, sizeof feed_next, "%s", next->str);
+        else
+            (void)snprintf(feed_next, sizeof feed_next, "%lld", next->integer);
         *more = field(r, "more") == 1 || events->elements > 0;
     }
     freeReplyObject(r);
@@ -505,7 +518,7 @@ static bool feed_turn(redisContext *c, bool *more)
 
 static void *follow(void *arg)
 {
-    redisContext *c = server_connect(&server, 2);
+    redisContext *c = connected();
     bool more;
     (void)arg;
     while (c && !atomic_load(&stopping) && feed_turn(c, &more)) continue;
