@@ -24,7 +24,7 @@ static bool locate(struct call *c, struct patch_tree *t, slice text, struct patc
             return bad_path(c, text, "leads into another kind of value");
         if (s->index >= 0) {
             if ((uint64_t)s->index >= p->n) return bad_path(c, text, "no such element");
-            p = p->child[s->index].value;
+            p = patch_child_at(p, (size_t)s->index)->value;
             continue;
         }
         slice name = patch_text(t, s->name);

@@ -49,7 +49,7 @@ static const char *step(struct patch_tree *t, struct patch_piece *at, slice toke
     out->value = NULL;
     if (at->kind == PATCH_ARRAY) {
         const char *why = parse_index(token, at, add, &out->index);
-        if (!why && out->index < at->n) out->value = &at->child[out->index].value;
+        if (!why && out->index < at->n) out->value = &patch_child_at(at, out->index)->value;
         return why;
     }
     struct patch_child *c = patch_member(t, at, token);

@@ -1,7 +1,7 @@
 /* The tree of pieces.
  *
  * Invariants: children of an array are all there; a removed member of an object stays as a gap (value NULL), so that places in `slot` hold;
- * slot, when there is one, finds every member and is at most half full; opened containers are at most PATCH_DEPTH_MAX deep, because opening
+ * the gap of an object is behind its last member, that of an array where it was changed last; slot, when there is one, finds every member and is at most half full; opened containers are at most PATCH_DEPTH_MAX deep, because opening
  * follows a pointer or another checked text, and what is put in is raw. */
 #include "modules/doc/patch_tree.h"
 
@@ -129,16 +129,40 @@ struct patch_child *patch_member(struct patch_tree *t, struct patch_piece *p, sl
 
 /* ---- containers ---- */
 
-static struct patch_child *room(struct patch_tree *t, struct patch_piece *p)
+static void grow(struct patch_tree *t, struct patch_piece *p)
 {
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 8;
-        struct patch_child *more = take(t, cap * sizeof *more);
-        if (p->n) memcpy(more, p->child, p->n * sizeof *more);
-        p->child = more;
-        p->cap = cap;
+    size_t cap = p->cap ? p->cap * 2 : 8, behind = p->n - p->gap;
+    struct patch_child *more = take(t, cap * sizeof *more);
+    ASSERT(p->n == p->cap);
+    if (p->gap) memcpy(more, p->child, p->gap * sizeof *more);
+    if (behind) memcpy(more + cap - behind, p->child + p->gap, behind * sizeof *more);
+    p->child = more;
+    p->cap = cap;
+    t->work += p->n;
+}
+
+static void move_gap(struct patch_tree *t, struct patch_piece *p, size_t to)
+{
+    size_t room = p->cap - p->n;
+    struct patch_child *c = p->child;
+    ASSERT(to <= p->n && p->gap <= p->n);
+    if (to < p->gap) {
+        memmove(c + to + room, c + to, (p->gap - to) * sizeof *c);
+        t->work += p->gap - to;
+    } else if (to > p->gap) {
+        memmove(c + p->gap, c + p->gap + room, (to - p->gap) * sizeof *c);
+        t->work += to - p->gap;
     }
-    return &p->child[p->n];
+    p->gap = to;
+}
+
+/* Room for one more child at `at`: the caller fills it. */
+static struct patch_child *room(struct patch_tree *t, struct patch_piece *p, size_t at)
+{
+    if (p->n == p->cap) grow(t, p);
+    if (at != p->gap) move_gap(t, p, at);
+    p->n++;
+    return &p->child[p->gap++];
 }
 
 bool patch_open(struct patch_tree *t, struct patch_piece *p)
@@ -150,12 +174,11 @@ bool patch_open(struct patch_tree *t, struct patch_piece *p)
     size_t at = 0;
     p->kind = raw.p[0] == '{' ? PATCH_OBJECT : PATCH_ARRAY;
     while (patch_spend(t, PATCH_CHILD_WORK) && json_next(raw, &at, &name, &value) == E_OK) {
-        struct patch_child *c = room(t, p);
+        struct patch_child *c = room(t, p, p->n);
         c->lead = slice_of(behind, (size_t)(value.p - behind));
         c->name = patch_text(t, name);
         c->value = patch_raw(t, value);
         behind = value.p + value.n;
-        p->n++;
     }
     p->tail = slice_of(behind, (size_t)(raw.p + raw.n - behind));
     t->work += raw.n;
@@ -165,8 +188,7 @@ bool patch_open(struct patch_tree *t, struct patch_piece *p)
 void patch_add_member(struct patch_tree *t, struct patch_piece *p, slice name, struct patch_piece *value)
 {
     ASSERT(p->kind == PATCH_OBJECT && value);
-    *room(t, p) = (struct patch_child){.name = name, .value = value};
-    p->n++;
+    *room(t, p, p->n) = (struct patch_child){.name = name, .value = value};
     t->bytes_added += name.n + 4;
     if (!p->slot) return;
     if (p->n * 2 > p->n_slots)
@@ -178,19 +200,14 @@ void patch_add_member(struct patch_tree *t, struct patch_piece *p, slice name, s
 void patch_insert(struct patch_tree *t, struct patch_piece *p, size_t at, struct patch_piece *value)
 {
     ASSERT(p->kind == PATCH_ARRAY && at <= p->n && value);
-    (void)room(t, p);
-    memmove(&p->child[at + 1], &p->child[at], (p->n - at) * sizeof *p->child);
-    t->work += p->n - at;
-    p->child[at] = (struct patch_child){.value = value};
-    p->n++;
+    *room(t, p, at) = (struct patch_child){.value = value};
     t->bytes_added++;
 }
 
 void patch_remove_at(struct patch_tree *t, struct patch_piece *p, size_t at)
 {
     ASSERT(p->kind == PATCH_ARRAY && at < p->n);
-    memmove(&p->child[at], &p->child[at + 1], (p->n - at - 1) * sizeof *p->child);
-    t->work += p->n - at;
+    move_gap(t, p, at);
     p->n--;
 }
 
@@ -236,13 +253,13 @@ void patch_write(const struct patch_piece *p, struct buf *out)
         p = NULL;
         while (depth > 0 && !p) {
             struct level *l = &stack[depth - 1];
-            while (l->i < l->p->n && !l->p->child[l->i].value) l->i++;
+            while (l->i < l->p->n && !patch_child_at(l->p, l->i)->value) l->i++;
             if (l->i == l->p->n) {
                 buf_add_slice(out, l->p->tail);
                 depth--;
                 continue;
             }
-            const struct patch_child *c = &l->p->child[l->i++];
+            const struct patch_child *c = patch_child_at(l->p, l->i++);
             write_lead(c, l->p->kind == PATCH_OBJECT, !l->any, out);
             l->any = true;
             p = c->value;

@@ -26,8 +26,9 @@ struct patch_piece {
     enum patch_kind kind;
     slice raw;  /* PATCH_RAW: the text */
     slice tail; /* containers: from behind the last value to the closing bracket */
-    struct patch_child *child;
-    size_t n, cap;
+    struct patch_child
+        *child; /* by patch_child_at: room for more lies in a gap where the last change was, so that changes in a row are cheap */
+    size_t n, cap, gap;
     uint32_t *slot; /* large objects: place in child + 1 by hash of the name; 0 = free */
     size_t n_slots;
 };
@@ -39,6 +40,12 @@ struct patch_tree {
     struct patch_block *blocks;
     uint8_t first[PATCH_FIRST_BYTES];
 };
+
+static inline struct patch_child *patch_child_at(const struct patch_piece *p, size_t i)
+{
+    ASSERT(i < p->n);
+    return &p->child[i < p->gap ? i : i + (p->cap - p->n)];
+}
 
 void patch_tree_init(struct patch_tree *t, slice json);
 void patch_tree_fini(struct patch_tree *t);

@@ -233,9 +233,49 @@ static void large_objects(void **state)
     buf_fini(&name);
 }
 
+/* Edits at random places of an array against a plain one. */
+static void long_arrays(void **state)
+{
+    (void)state;
+    struct patch_tree t;
+    struct buf doc = {0}, out = {0}, want = {0};
+    int plain[4000], n = 1000;
+    unsigned x = 1;
+    buf_add_str(&doc, "[");
+    for (int i = 0; i < n; i++) buf_printf(&doc, "%s%d", i ? "," : "", plain[i] = i);
+    buf_add_str(&doc, "]");
+    patch_tree_init(&t, buf_slice(&doc));
+    assert_true(patch_open(&t, t.root));
+    for (int i = 0; i < 20000; i++) {
+        x = x * 1103515245 + 12345;
+        int at = (int)(x >> 16) % (n + 1);
+        bool add = n < 10 || (n < 3999 && (int)((x >> 8) % 5) < 3 - i / 10000 * 2);
+        if (add) {
+            char text[24];
+            size_t len = num_format_i64(text, -i);
+            memmove(plain + at + 1, plain + at, (size_t)(n++ - at) * sizeof *plain);
+            plain[at] = -i;
+            patch_insert(&t, t.root, (size_t)at, patch_raw(&t, patch_keep(&t, slice_of(text, len))));
+        } else if (at < n) {
+            memmove(plain + at, plain + at + 1, (size_t)(--n - at) * sizeof *plain);
+            patch_remove_at(&t, t.root, (size_t)at);
+        }
+    }
+    buf_add_str(&want, "[");
+    for (int i = 0; i < n; i++) buf_printf(&want, "%s%d", i ? "," : "", plain[i]);
+    buf_add_str(&want, "]");
+    patch_write(t.root, &out);
+    assert_true(n > 5 && t.root->n == (size_t)n);
+    assert_true(slice_eq(buf_slice(&out), buf_slice(&want)));
+    patch_tree_fini(&t);
+    buf_fini(&doc);
+    buf_fini(&out);
+    buf_fini(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rfc_examples), cmocka_unit_test(pointers), cmocka_unit_test(bytes_stay),
-                                       cmocka_unit_test(refusals),     cmocka_unit_test(bounds),   cmocka_unit_test(large_objects)};
+                                       cmocka_unit_test(refusals),     cmocka_unit_test(bounds),   cmocka_unit_test(large_objects), cmocka_unit_test(long_arrays)};
     return cmocka_run_group_tests_name("doc_patch_ops", tests, NULL, NULL);
 }
