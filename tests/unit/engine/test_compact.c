@@ -189,6 +189,42 @@ static void cancelled_and_throttled(void **state)
     world_stop(&w);
 }
 
+/* A tag that is set while compaction runs holds what is still there: the rest is planned again. */
+static void tag_in_the_middle(void **state)
+{
+    struct world w = {.o = {.segment_bytes = 64 << 10}};
+    struct compact_stats s;
+    struct receipt r;
+    uint8_t point[8];
+    const uint64_t at = 99 * WORLD_KEYS; /* one version of every key before the last */
+    log_set_level(LOG_NOTHING);
+    w.os = os_memory_new();
+    world_open(&w);
+    fill(&w, 100);
+    engine_set_throttle(w.e, 20000);
+    assert_int_equal(engine_compact_start(w.e, &(struct compact_options){.keep_versions = 1}), E_OK);
+    do engine_compact_status(w.e, &s);
+    while (s.running && s.done == 0);
+    put_u64(point, at);
+    struct node n = {.op = NODE_PUT, .space = SPACE_TAG, .ver = 1, .flags = NODE_CREATED, .key = slice_str("t"), .payload = slice_of(point, 8)};
+    assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
+    assert_true(s.running);
+    engine_set_throttle(w.e, 0);
+    do {
+        engine_compact_status(w.e, &s);
+        sched_yield();
+    } while (s.running);
+    assert_int_equal(s.result, E_OK);
+    assert_int_equal(s.held, WORLD_KEYS);
+    assert_int_equal(s.dropped, 98 * WORLD_KEYS);
+    assert_int_equal(s.live, 2 * WORLD_KEYS + 1);
+    for (unsigned k = 0; k < WORLD_KEYS; k++) {
+        world_expect(&w, k, at, TEXT, 0);
+        world_expect(&w, k, at - WORLD_KEYS, NULL, E_PRUNED);
+    }
+    world_stop(&w);
+}
+
 static int take_last(void *ctx, const char *name)
 {
     char(*last)[64] = ctx;
@@ -252,6 +288,7 @@ int main(void)
         cmocka_unit_test(keeps_newest_only),          cmocka_unit_test(second_run_finds_nothing),
         cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
         cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
+        cmocka_unit_test(tag_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
