@@ -100,17 +100,6 @@ void collections_flush(struct collections *c, uint16_t lineage)
     mutex_unlock(&c->mutex);
 }
 
-uint64_t collections_bytes(struct collections *c)
-{
-    ASSERT(c);
-    uint64_t sum = 0;
-    mutex_lock(&c->mutex);
-    for (size_t i = 0; i < c->buckets; i++)
-        for (struct collection *k = c->bucket[i]; k; k = k->next) sum += k->counts.bytes;
-    mutex_unlock(&c->mutex);
-    return sum;
-}
-
 static int by_name(const void *a, const void *b)
 {
     const struct collection *x = *(struct collection *const *)a, *y = *(struct collection *const *)b;

@@ -43,6 +43,5 @@ void collections_get(struct collections *c, uint16_t lineage, slice name, struct
 void collections_flush(struct collections *c, uint16_t lineage); /* or NODE_ALL_LINEAGES */
 void collections_save(struct collections *c, struct buf *out);
 int collections_load(struct collections *c, const uint8_t **p, const uint8_t *end) MUST_CHECK;
-uint64_t collections_bytes(struct collections *c); /* of all */
 
 #endif

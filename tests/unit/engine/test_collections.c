@@ -92,7 +92,6 @@ static void test_book(void **state)
         snprintf(name, sizeof name, "c%d", i);
         collections_add(&c, (uint16_t)(i % 3), slice_str(name), &one);
     }
-    assert_int_equal(collections_bytes(&c), 3000);
     collections_save(&c, &saved);
     const uint8_t *p = saved.p;
     assert_int_equal(collections_load(&d, &p, saved.p + saved.n), E_OK);
@@ -104,7 +103,6 @@ static void test_book(void **state)
     collections_flush(&d, 1);
     collections_get(&d, 1, slice_str("c1"), &k);
     assert_int_equal(k.docs, 0);
-    assert_int_equal(collections_bytes(&d), 2001);
     for (size_t n = 0; n < 200; n++) {
         struct collections cut;
         collections_init(&cut);

@@ -28,11 +28,18 @@ static void test_things_have_versions_and_tombstones(void **state)
 static void test_a_batch_knows_the_things_it_wrote(void **state)
 {
     struct fixture *f = *state;
+    bool yes;
+    assert_int_equal(ks_has_thing(&f->c, SPACE_RETAIN, S("a*"), &yes), E_OK);
+    assert_false(yes);
     ks_begin(&f->c);
     uint8_t rule[16] = {3};
     assert_int_equal(ks_put_thing(&f->c, SPACE_RETAIN, S("a*"), slice_of(rule, 16), NULL), E_OK);
     assert_int_equal(ks_put_thing(&f->c, SPACE_RETAIN, S("a*"), slice_of(rule, 16), NULL), E_OK);
+    assert_int_equal(ks_has_thing(&f->c, SPACE_RETAIN, S("a*"), &yes), E_OK);
+    assert_true(yes);
     assert_int_equal(ks_delete_thing(&f->c, SPACE_RETAIN, S("a*"), NULL), E_OK);
+    assert_int_equal(ks_has_thing(&f->c, SPACE_RETAIN, S("a*"), &yes), E_OK);
+    assert_false(yes);
     assert_int_equal(ks_delete_thing(&f->c, SPACE_RETAIN, S("a*"), NULL), E_NOTFOUND);
     assert_int_equal(ks_commit(&f->c), E_OK);
     assert_int_equal(thing(f, SPACE_RETAIN, 0, "a*").ver, 3);
