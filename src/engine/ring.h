@@ -37,7 +37,7 @@
 
 #define RING_BYTES_MIN        (1u << 16)
 #define RING_BYTES_MAX        (1u << 27)
-#define RING_BYTES_DEFAULT    (16u << 20)
+#define RING_BYTES_DEFAULT    (1u << 20) /* what a core keeps in its second-level cache: a larger one is written to and copied from farther away, and holds no more, as every turn drains it */
 #define RING_COMMIT_NODES_MAX (1u << 20)
 #define RING_DIRECT_NODES_MAX 4096 /* a commit of more nodes takes the oversize path */
 #define RING_WRITERS_MAX      1024 /* threads in ring_reserve at once: keeps the seqs in flight under 2^24 (ring.c) */

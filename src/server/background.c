@@ -3,16 +3,29 @@
 #include "base/logline.h"
 #include "server/server.h"
 
+static int64_t changes(const struct server *s)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < s->n_loops; i++) sum += atomic_load_explicit(&s->loops[i]->changes, memory_order_relaxed);
+    return sum;
+}
+
+int64_t background_dirty(const struct server *s)
+{
+    int64_t saved = atomic_load(&s->saved_changes); /* first: it is never above a later sum */
+    return changes(s) - saved;
+}
+
 int checkpoint_now(struct server *s)
 {
-    int64_t dirty = atomic_load(&s->dirty);
+    int64_t upto = changes(s);
     int rc = engine_checkpoint(s->engine);
     atomic_store(&s->save_failed, rc < 0);
     if (rc < 0) {
         log_line(LOG_WARNING, "Checkpoint failed: %s", err_text(rc));
         return rc;
     }
-    atomic_fetch_sub(&s->dirty, dirty);
+    atomic_store(&s->saved_changes, upto);
     atomic_store(&s->last_save_ms, engine_now_ms(s->engine));
     atomic_fetch_add(&s->saves, 1);
     return E_OK;

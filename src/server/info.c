@@ -2,6 +2,7 @@
  * Counters of other loops are read without their knowledge: each is one aligned word, so a value is old at worst. */
 #include "server/info.h"
 #include "base/logline.h"
+#include "server/background.h"
 #include "server/server.h"
 #include <math.h>
 #include <stdio.h>
@@ -145,7 +146,7 @@ static void section_memory(const struct view *v, struct buf *b)
 static void section_persistence(const struct view *v, struct buf *b)
 {
     bool ok = v->marks.failure == 0;
-    int64_t dirty = atomic_load(&v->s->dirty);
+    int64_t dirty = background_dirty(v->s);
     number(b, "loading", 0);
     number(b, "async_loading", 0);
     number(b, "current_cow_peak", 0);

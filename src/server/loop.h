@@ -57,6 +57,7 @@ struct loop {
     bool late_hashes;                   /* replies of the batch being run lack digits: dispatch_finish_hashes */
     bool stopping;
 
+    _Atomic int64_t changes;            /* written here only, without a locked instruction: that would wait for every store before it */
     /* counters, written here only, summed by INFO */
     struct command_stats stats[COMMANDS_MAX];
     uint64_t commands, connections, rejected_connections, net_in, net_out, reads, writes, errors, expired_time_cap;

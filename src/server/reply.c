@@ -265,7 +265,9 @@ bool arg_range(struct call *c, int i, int64_t lo, int64_t hi, int64_t *out)
 
 void notify_dirty(struct call *c, int64_t changes)
 {
-    if (c->client->server) atomic_fetch_add_explicit(&c->client->server->dirty, changes, memory_order_relaxed);
+    if (c->client->loop == NULL) return;
+    _Atomic int64_t *to = &c->client->loop->changes;
+    atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + changes, memory_order_relaxed);
 }
 
 /* ---- help ---- */

@@ -65,7 +65,7 @@ struct server {
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t n_clients;
     _Atomic uint64_t peak_memory;
-    _Atomic int64_t dirty;         /* changes since the last checkpoint asked for */
+    _Atomic int64_t saved_changes; /* of the loops' changes, those before the last checkpoint asked for */
     _Atomic uint64_t last_save_ms;
     _Atomic uint64_t saves;
     _Atomic bool saving;           /* BGSAVE is at work */

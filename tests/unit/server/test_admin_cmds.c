@@ -1,5 +1,6 @@
 /* CONFIG, TIME, SAVE, WAIT, SHUTDOWN and the small ones. */
 #include "serverbed.h"
+#include "server/background.h"
 
 static void config(void **state)
 {
@@ -27,7 +28,7 @@ static void the_store(void **state)
     struct bed *b = bed_new(NULL);
     bed_ask(b, 0, "PUT a 1\r\nSAVE\r\nBGSAVE x\r\nBGSAVE SCHEDULE\r\n", "+OK\r\n+OK\r\n-ERR syntax error\r\n+Background saving started\r\n");
     for (int i = 0; i < 1000 && atomic_load(&b->server.saving); i++) usleep(1000);
-    assert_int_equal(atomic_load(&b->server.dirty), 0);
+    assert_int_equal(background_dirty(&b->server), 0);
     assert_int_equal(atomic_load(&b->server.saves), 2);
     bed_ask(b, 0, "BGREWRITEAOF\r\n", "+Background append only file rewriting started\r\n");
     assert_int_equal(bed_read(b, 0, "LASTSAVE\r\n")[0], ':');
