@@ -15,12 +15,12 @@
 #define KEYS_A_TURN      256
 #define PASSES_MAX       16 /* over what was written meanwhile, before writers have to wait for it */
 
-enum todo { NOTHING, RESTORE, EXPIRY, DELETE };
+enum duty { NOTHING, RESTORE, EXPIRY, DELETE };
 
 struct one {
     size_t name_at, blob_at, blob_bytes; /* in bytes */
     uint32_t name_bytes;
-    uint8_t space, todo, type;
+    uint8_t space, duty, type;
     uint16_t flags;
     uint64_t expire_ms;
 };
@@ -41,8 +41,8 @@ struct revert {
     struct buf bytes;
     struct one *v;
     size_t n, cap, next;  /* next: to compare in this pass */
-    uint32_t *todo;       /* places in v to compare in this pass */
-    size_t n_todo, todo_cap;
+    uint32_t *due;        /* places in v to compare in this pass */
+    size_t n_due, due_cap;
     uint32_t *table;      /* 1 + place in v by hash of the name, 0 = free; a power of two, at most half used */
     size_t table_cap;
 };
@@ -58,7 +58,7 @@ static void revert_drop(void *state)
     buf_fini(&r->prefix);
     buf_fini(&r->note);
     mem_free(r->v);
-    mem_free(r->todo);
+    mem_free(r->due);
     mem_free(r->table);
     mem_free(r);
 }
@@ -89,11 +89,11 @@ static void grow_table(struct revert *r)
 
 static int compare_later(struct revert *r, uint32_t place)
 {
-    if (r->n_todo == r->todo_cap) {
-        r->todo_cap = r->todo_cap ? 2 * r->todo_cap : 256;
-        r->todo = mem_realloc(r->todo, r->todo_cap * sizeof *r->todo);
+    if (r->n_due == r->due_cap) {
+        r->due_cap = r->due_cap ? 2 * r->due_cap : 256;
+        r->due = mem_realloc(r->due, r->due_cap * sizeof *r->due);
     }
-    r->todo[r->n_todo++] = place;
+    r->due[r->n_due++] = place;
     return E_OK;
 }
 
@@ -232,11 +232,11 @@ static int settle(struct revert *r, struct one *o, const struct state *then, con
 {
     bool back = then->live && (then->expire_ms == 0 || then->expire_ms > r->now.now_ms);
     bool same = back && now->live && then->type == now->type && slice_eq(then->blob, now->blob);
-    o->todo = !back ? (now->live ? DELETE : NOTHING) : !same ? RESTORE : then->expire_ms != now->expire_ms ? EXPIRY : NOTHING;
+    o->duty = !back ? (now->live ? DELETE : NOTHING) : !same ? RESTORE : then->expire_ms != now->expire_ms ? EXPIRY : NOTHING;
     o->expire_ms = then->expire_ms;
     o->type = then->type;
     o->flags = then->flags;
-    if (o->todo != RESTORE) return E_OK;
+    if (o->duty != RESTORE) return E_OK;
     if (r->bytes.n + then->blob.n > REVERT_BYTES_MAX) return E_TOOBIG;
     o->blob_at = r->bytes.n;
     o->blob_bytes = then->blob.n;
@@ -266,9 +266,9 @@ static int compare(struct revert *r, struct one *o)
 static int compare_some(struct revert *r, size_t budget)
 {
     int rc = E_OK;
-    for (size_t i = 0; rc == E_OK && r->next < r->n_todo; i++) {
+    for (size_t i = 0; rc == E_OK && r->next < r->n_due; i++) {
         if (i == budget) return E_AGAIN;
-        rc = compare(r, &r->v[r->todo[r->next++]]);
+        rc = compare(r, &r->v[r->due[r->next++]]);
     }
     return rc == E_OK ? E_END : rc;
 }
@@ -301,7 +301,7 @@ static int begin_pass(struct call *c, struct revert *r, uint64_t upto)
     r->upto = upto;
     r->passes++;
     r->phase = CHANGES;
-    r->n_todo = r->next = 0;
+    r->n_due = r->next = 0;
     uint64_t was = r->from;
     if (engine_next_event(doc_engine(c), c->ks.db, ks_db(&r->now, c->ks.db).lineage, was) <= upto) r->listed = false; /* emptied meanwhile */
     r->now.viewing = false;
@@ -316,13 +316,13 @@ static int write_one(struct call *c, const struct revert *r, const struct one *o
     slice name = name_of(r, o), blob = slice_of(r->bytes.p + o->blob_at, o->blob_bytes);
     struct ks_write w = {.note = buf_slice(&r->note), .flags = o->flags, .expiry = o->expire_ms ? KS_EXPIRY_SET : KS_EXPIRY_CLEAR, .expire_ms = o->expire_ms};
     int rc = E_OK;
-    if (o->todo == RESTORE && o->space == SPACE_LINK)
+    if (o->duty == RESTORE && o->space == SPACE_LINK)
         rc = ks_put_thing(&c->ks, SPACE_LINK, name, blob, &w);
-    else if (o->todo == RESTORE)
+    else if (o->duty == RESTORE)
         rc = ks_put(&c->ks, name, o->type, blob, &w);
-    else if (o->todo == EXPIRY)
+    else if (o->duty == EXPIRY)
         rc = ks_set_expiry(&c->ks, name, o->expire_ms);
-    else if (o->todo == DELETE)
+    else if (o->duty == DELETE)
         rc = o->space == SPACE_LINK ? ks_delete_thing(&c->ks, SPACE_LINK, name, &w) : ks_delete(&c->ks, name, &w);
     return rc == E_NOTFOUND ? E_OK : rc; /* time has ended it meanwhile */
 }
@@ -331,8 +331,8 @@ static void reply_done(struct call *c, const struct revert *r, uint64_t first, u
 {
     int64_t restored = 0, deleted = 0;
     for (size_t i = 0; i < r->n; i++) {
-        restored += r->v[i].todo == RESTORE || r->v[i].todo == EXPIRY;
-        deleted += r->v[i].todo == DELETE;
+        restored += r->v[i].duty == RESTORE || r->v[i].duty == EXPIRY;
+        deleted += r->v[i].duty == DELETE;
     }
     reply_map(c, 5);
     reply_str(c, "changed"), reply_int(c, restored + deleted);
