@@ -128,7 +128,7 @@ static bool parse(struct call *c, struct feed *f)
     f->db = c->ks.db;
     f->lineage = ks_db(&c->ks, f->db).lineage;
     if (!parse_from(c, f) || (to > 0 && !doc_point_seq(c, c->argv[to], &f->upto))) return false;
-    f->at = f->after;
+    f->at = f->base = f->after;
     return true;
 }
 
@@ -170,7 +170,8 @@ static void start_over(struct feed *f)
     f->at = f->after;
 }
 
-/* Has retention dropped nodes that were still to be looked at? Then what was gathered cannot be trusted. 1: begun anew, -1: replied, 0: all is well. */
+/* Has retention dropped nodes behind the place where the gathering began? Then one that ends what an earlier one said may be missing. 1: begun anew, -1: replied,
+ * 0: all is well. */
 static int judge_horizon(struct call *c, struct feed *f, uint64_t *oldest)
 {
     int r = feed_horizon(c, f, oldest);
@@ -178,9 +179,13 @@ static int judge_horizon(struct call *c, struct feed *f, uint64_t *oldest)
         reply_failure(c, r);
         return -1;
     }
-    if (f->at == 0 || f->at >= *oldest) return 0;
-    uint64_t drops = f->whole ? engine_drops(doc_engine(c)) : 0;
-    if (f->whole && drops == f->drops) return 0;
+    if (!f->whole) {
+        if (f->base >= *oldest) return 0;
+        (void)reply_pruned(c, *oldest);
+        return -1;
+    }
+    uint64_t drops = engine_drops(doc_engine(c));
+    if (drops == f->drops) return 0;
     if (f->after > 0) {
         (void)reply_pruned(c, *oldest);
         return -1;
@@ -243,7 +248,11 @@ static enum feed_turn feed_turn(struct call *c, struct feed *f)
     int judged = judge_horizon(c, f, &oldest);
     if (judged) return judged < 0 ? FEED_REPLIED : FEED_AGAIN;
     if (r == E_AGAIN) return FEED_AGAIN;
-    if (r == E_END && wants_sleep(c, f)) return sleep_on(f, f->limit);
+    if (r == E_END && wants_sleep(c, f)) {
+        f->base = f->at; /* up to here nothing was found, and that is sure */
+        if (f->at > 0) f->whole = false;
+        return sleep_on(f, f->limit);
+    }
     reply_feed(c, f, oldest);
     return FEED_REPLIED;
 }

@@ -23,6 +23,7 @@ struct feed {
     uint64_t head;           /* newest seq that may be shown */
     uint64_t limit;          /* the smaller of head and upto: how far this reply may go */
     uint64_t at;             /* everything up to here was looked at */
+    uint64_t base;           /* where the rows at hand begin */
     uint64_t commit_first;   /* of the newest row */
     uint16_t db, lineage;
     uint64_t flushed;        /* of the lineage, now */

@@ -76,7 +76,8 @@ int change_commit_last(struct change_cursor *c, const struct change_node *n, uin
             return rc;
         }
     }
-    *last = c->last;
+    /* Compaction may have taken the node, which the cursor still sees, and what is behind it. */
+    *last = c->last > n->seq ? c->last : n->seq;
     return E_OK;
 }
 
