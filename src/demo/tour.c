@@ -204,12 +204,111 @@ static void tour_compaction(struct tour *t, const char *name)
     if (v) freeReplyObject(v);
 }
 
+static void tour_difference(struct tour *t, const char *name)
+{
+    say("What the second pass changed in it, as a JSON Patch:");
+    redisReply *v = ask(t, true, "DDIFF pkg:%s seq:%lld head", name, t->before_second);
+    promise(t, v->type == REDIS_REPLY_STRING, "a patch");
+    freeReplyObject(v);
+}
+
+/* Rows of DQUERY, a line each; returns how many. */
+static size_t query(struct tour *t, const char *nql, const char *count)
+{
+    redisReply *v = ask(t, false, "DQUERY %s COUNT %s", nql, count);
+    const redisReply *rows = v->type == REDIS_REPLY_ARRAY ? field(v, "rows") : NULL;
+    size_t n = rows ? rows->elements : 0;
+    for (size_t i = 0; i < n; i++) {
+        printf("    %2zu) ", i + 1);
+        for (size_t j = 0; j < rows->element[i]->elements; j++)
+            printf("%s%.90s", j ? "  " : "", rows->element[i]->element[j]->str ? rows->element[i]->element[j]->str : "(nil)");
+        putchar('\n');
+    }
+    promise(t, n > 0, "rows");
+    freeReplyObject(v);
+    return n;
+}
+
+static void tour_queries(struct tour *t)
+{
+    char nql[200];
+    say("Questions in a language. The largest packages of a section; how the server goes about it; and the same question about "
+        "the time before the second pass:");
+    (void)query(t, "FROM pkg WHERE section = 'libs' AND size > 10000 ORDER BY size DESC FIELDS version, size", "5");
+    freeReplyObject(ask(t, true, "DQUERY %s EXPLAIN", "FROM pkg WHERE size > 100000"));
+    (void)snprintf(nql, sizeof nql, "FROM pkg AS OF %lld WHERE size > 100000 ORDER BY size DESC FIELDS version, size",
+                   t->before_second);
+    (void)query(t, nql, "3");
+    say("Sections with the most packages, counted and summed:");
+    (void)query(t, "FROM pkg GROUP BY section COUNT SUM size ORDER BY COUNT DESC LIMIT 5", "5");
+    say("Words, by a text index over the descriptions:");
+    freeReplyObject(ask(t, true, "DINDEX CREATE pkg description TEXT"));
+    freeReplyObject(ask(t, true, "DINDEX WAIT pkg description 60000"));
+    (void)query(t, "FROM pkg SEARCH \"compress* librar*\" IN description FIELDS description", "5");
+}
+
+static void tour_traversal(struct tour *t, const char *name)
+{
+    say("What it needs, and what that needs:");
+    redisReply *v = ask(t, false, "DTRAVERSE pkg:%s OUT REL 1 depends DEPTH 3 LIMIT 1000", name);
+    size_t n = v->type == REDIS_REPLY_ARRAY ? v->elements : 0;
+    for (size_t i = 0; i < n && i < 8; i++)
+        printf("    depth %lld  %s\n", field(v->element[i], "depth")->integer, field(v->element[i], "key")->str);
+    if (n > 8) printf("    … (%zu in all)\n", n);
+    promise(t, n > 0, "dependencies");
+    freeReplyObject(v);
+}
+
+/* A mistake, and the way back. */
+static void tour_mistake(struct tour *t, const char *name)
+{
+    say("A mistake: a script sets every size to nothing and deletes packages. First a tag, to be safe; then the changes, as "
+        "whoever follows the feed sees them:");
+    freeReplyObject(ask(t, true, "DTAG SET before-mistake"));
+    long long seq = 0;
+    redisReply *v = ask(t, false, "DTAG GET before-mistake");
+    if (v->type == REDIS_REPLY_ARRAY) seq = field(v, "seq")->integer;
+    freeReplyObject(v);
+    freeReplyObject(ask(t, true, "DPATCH pkg:%s MERGE {\"size\":null,\"maintainer\":\"nobody\"} NOTE oops", name));
+    freeReplyObject(ask(t, true, "DDEL pkg:bash NOTE oops"));
+    v = ask(t, false, "DCHANGES FROM %lld COUNT 10", seq);
+    const redisReply *events = v->type == REDIS_REPLY_ARRAY ? field(v, "events") : NULL;
+    for (size_t i = 0; events && i < events->elements; i++)
+        printf("    seq %lld  %-7s %s  %s\n", field(events->element[i], "seq")->integer, field(events->element[i], "op")->str,
+               field(events->element[i], "key")->str ? field(events->element[i], "key")->str : "",
+               field(events->element[i], "note")->str ? field(events->element[i], "note")->str : "");
+    promise(t, events && events->elements >= 2, "both changes");
+    freeReplyObject(v);
+    say("Any command can be asked about the past:");
+    ask_and_show(t, "pkg:bash", "DRUN tag:before-mistake EXISTS %s");
+    ask_and_show(t, "pkg:bash", "EXISTS %s");
+    say("And the way back, first dry, then in one commit:");
+    freeReplyObject(ask(t, true, "DREVERT PREFIX pkg: tag:before-mistake DRYRUN"));
+    v = ask(t, true, "DREVERT PREFIX pkg: tag:before-mistake NOTE undone");
+    promise(t, v->type == REDIS_REPLY_ARRAY && field(v, "changed")->integer == 2, "two packages are back");
+    freeReplyObject(v);
+    ask_and_show(t, "pkg:bash", "EXISTS %s");
+}
+
+static void tour_rules(struct tour *t)
+{
+    say("Rules say how much history is kept, key by key; what is tagged stays readable whatever they say:");
+    freeReplyObject(ask(t, true, "DRETAIN SET pkg:* VERSIONS 2"));
+    freeReplyObject(ask(t, true, "DRETAIN GET pkg:bash"));
+    freeReplyObject(ask(t, true, "DTAG DEL before-mistake"));
+}
+
 void tour_walk(struct tour *t)
 {
     const char *name = pick(t->c);
     tour_versions(t, name);
+    tour_difference(t, name);
     tour_links(t, name);
+    tour_traversal(t, name);
     tour_index(t);
+    tour_queries(t);
     tour_proof(t, name);
+    tour_mistake(t, name);
+    tour_rules(t);
     tour_compaction(t, name);
 }
