@@ -29,21 +29,21 @@ enum phase { CHANGES, KEYS_THEN, KEYS_NOW, LINKS_THEN, LINKS_NOW, COMPARE };
 
 struct revert {
     struct doc_place at;
-    uint64_t from, upto;  /* this pass looks at what was written in (from, upto] */
-    bool dry, listed;     /* listed: the whole database was looked at, by its keys */
+    uint64_t from, upto; /* this pass looks at what was written in (from, upto] */
+    bool dry, listed;    /* listed: the whole database was looked at, by its keys */
     int passes;
     struct buf prefix, note;
     enum phase phase;
     struct ks_ctx then, now;
     struct change_cursor *changes;
     struct link_cursor *links;
-    uint64_t cursor;      /* of the walk over keys */
+    uint64_t cursor; /* of the walk over keys */
     struct buf bytes;
     struct one *v;
-    size_t n, cap, next;  /* next: to compare in this pass */
-    uint32_t *due;        /* places in v to compare in this pass */
+    size_t n, cap, next; /* next: to compare in this pass */
+    uint32_t *due;       /* places in v to compare in this pass */
     size_t n_due, due_cap;
-    uint32_t *table;      /* 1 + place in v by hash of the name, 0 = free; a power of two, at most half used */
+    uint32_t *table; /* 1 + place in v by hash of the name, 0 = free; a power of two, at most half used */
     size_t table_cap;
 };
 
@@ -303,7 +303,8 @@ static int begin_pass(struct call *c, struct revert *r, uint64_t upto)
     r->phase = CHANGES;
     r->n_due = r->next = 0;
     uint64_t was = r->from;
-    if (engine_next_event(doc_engine(c), c->ks.db, ks_db(&r->now, c->ks.db).lineage, was) <= upto) r->listed = false; /* emptied meanwhile */
+    if (engine_next_event(doc_engine(c), c->ks.db, ks_db(&r->now, c->ks.db).lineage, was) <= upto)
+        r->listed = false; /* emptied meanwhile */
     r->now.viewing = false;
     r->now.now_ms = c->ks.now_ms;
     return ks_view(&r->now, upto, c->ks.now_ms);
@@ -314,7 +315,10 @@ static int begin_pass(struct call *c, struct revert *r, uint64_t upto)
 static int write_one(struct call *c, const struct revert *r, const struct one *o)
 {
     slice name = name_of(r, o), blob = slice_of(r->bytes.p + o->blob_at, o->blob_bytes);
-    struct ks_write w = {.note = buf_slice(&r->note), .flags = o->flags, .expiry = o->expire_ms ? KS_EXPIRY_SET : KS_EXPIRY_CLEAR, .expire_ms = o->expire_ms};
+    struct ks_write w = {.note = buf_slice(&r->note),
+                         .flags = o->flags,
+                         .expiry = o->expire_ms ? KS_EXPIRY_SET : KS_EXPIRY_CLEAR,
+                         .expire_ms = o->expire_ms};
     int rc = E_OK;
     if (o->duty == RESTORE && o->space == SPACE_LINK)
         rc = ks_put_thing(&c->ks, SPACE_LINK, name, blob, &w);
@@ -339,11 +343,15 @@ static void reply_done(struct call *c, const struct revert *r, uint64_t first, u
     reply_str(c, "restored"), reply_int(c, restored);
     reply_str(c, "deleted"), reply_int(c, deleted);
     reply_str(c, "first_seq");
-    if (last) reply_int(c, (int64_t)first);
-    else reply_null(c);
+    if (last)
+        reply_int(c, (int64_t)first);
+    else
+        reply_null(c);
     reply_str(c, "last_seq");
-    if (last) reply_int(c, (int64_t)last);
-    else reply_null(c);
+    if (last)
+        reply_int(c, (int64_t)last);
+    else
+        reply_null(c);
     if (last) notify_dirty(c, restored + deleted);
 }
 
@@ -351,7 +359,8 @@ static void reply_refused(struct call *c, const struct revert *r, int rc)
 {
     const struct ks_ctx *view = r->then.pruned_seq ? &r->then : &r->now;
     if (rc == E_TOOBIG) {
-        reply_error(c, "TOOBIG more than %u keys or %u MiB differ; revert them by prefixes", REVERT_KEYS_MAX, REVERT_BYTES_MAX >> 20);
+        reply_error(c, "TOOBIG more than %u keys or %u MiB differ; revert them by prefixes", REVERT_KEYS_MAX,
+                    REVERT_BYTES_MAX >> 20);
         return;
     }
     c->ks.pruned_seq = view->pruned_seq;

@@ -27,7 +27,8 @@ static void start_at(struct buf *out, struct engine *e, uint16_t lineage, uint64
     out->n += 8;
 }
 
-int engine_keys_at(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_t at, uint64_t from_hash, struct past_cursor **out)
+int engine_keys_at(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_t at, uint64_t from_hash,
+                   struct past_cursor **out)
 {
     ASSERT(e && out);
     ASSERT(lineage < ENGINE_DATABASES_MAX && at > 0);
@@ -64,7 +65,8 @@ static int take_key(struct past_cursor *c)
     buf_clear(&c->entry);
     buf_add_slice(&c->entry, index_key(c->it));
     int rc = range_version_parse(buf_slice(&c->entry), &space, &lineage, &c->key, &seq);
-    if (!rc && (space != SPACE_KEY || lineage != c->lineage)) rc = err_note(E_CORRUPT, "a version's index entry lies in a wrong place");
+    if (!rc && (space != SPACE_KEY || lineage != c->lineage))
+        rc = err_note(E_CORRUPT, "a version's index entry lies in a wrong place");
     if (rc) return rc;
     buf_clear(&c->next);
     buf_add_slice(&c->next, buf_slice(&c->entry));
@@ -85,7 +87,8 @@ int past_cursor_next(struct past_cursor *c, struct live_key *out, struct version
         if (rc == E_NOTFOUND) continue;
         if (rc) return rc;
         if (v->seq <= c->flushed || v->op == NODE_DELETE || v->op == NODE_EXPIRE) continue;
-        *out = (struct live_key){.hash = get_be64(c->entry.p + SPACE_KEY_HEAD), .key = c->key, .type = v->type, .expires = v->expire_ms != 0};
+        *out = (struct live_key){
+            .hash = get_be64(c->entry.p + SPACE_KEY_HEAD), .key = c->key, .type = v->type, .expires = v->expire_ms != 0};
         return E_OK;
     }
 }

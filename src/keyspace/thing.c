@@ -24,7 +24,8 @@ static uint32_t *slot_of(const struct ks_undo *u, uint64_t hash, uint8_t space, 
         if (u->things[i] == 0) return &u->things[i];
         const struct undo *r = &u->v[u->things[i] - 1];
         ASSERT(r->kind == UNDO_THING);
-        if (r->hash == hash && r->space == space && r->lineage == lineage && slice_eq(slice_of(u->keys.p + r->key_at, r->key_bytes), key))
+        if (r->hash == hash && r->space == space && r->lineage == lineage &&
+            slice_eq(slice_of(u->keys.p + r->key_at, r->key_bytes), key))
             return &u->things[i];
     }
 }

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define NAME "diff"
+#define NAME     "diff"
 #define KEYS_MAX 64
 
 struct wish {
@@ -25,11 +25,16 @@ struct wish {
 
 static bool take_flag(struct wish *w, const char *name)
 {
-    if (strcmp(name, "--name-only") == 0) w->how = RECORD_DIFF_NAMES;
-    else if (strcmp(name, "--name-status") == 0) w->how = RECORD_DIFF_STATUS;
-    else if (strcmp(name, "--quiet") == 0) w->quiet = true;
-    else if (strcmp(name, "--no-pager") == 0) w->pager = false;
-    else return false;
+    if (strcmp(name, "--name-only") == 0)
+        w->how = RECORD_DIFF_NAMES;
+    else if (strcmp(name, "--name-status") == 0)
+        w->how = RECORD_DIFF_STATUS;
+    else if (strcmp(name, "--quiet") == 0)
+        w->quiet = true;
+    else if (strcmp(name, "--no-pager") == 0)
+        w->pager = false;
+    else
+        return false;
     return true;
 }
 
@@ -46,8 +51,10 @@ static int parse(int argc, char **argv, struct wish *w)
             bool db = strcmp(argv[i], "--db") == 0;
             if (!db && strcmp(argv[i], "--prefix") != 0) return tool_usage(NAME, "'%s' is no option", argv[i]);
             if (++i == argc) return tool_usage(NAME, "'%s' lacks its value", argv[i - 1]);
-            if (!db) w->prefix = slice_str(argv[i]);
-            else if (!num_parse_u64(slice_str(argv[i]), &w->db) || w->db >= ENGINE_DATABASES_MAX) return tool_usage(NAME, "'%s' is no database's number", argv[i]);
+            if (!db)
+                w->prefix = slice_str(argv[i]);
+            else if (!num_parse_u64(slice_str(argv[i]), &w->db) || w->db >= ENGINE_DATABASES_MAX)
+                return tool_usage(NAME, "'%s' is no database's number", argv[i]);
         } else if (!w->dir) {
             w->dir = argv[i];
         } else if (!w->point[0]) {

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define NAME "log"
+#define NAME     "log"
 #define KEYS_MAX 64
 
 struct wish {
@@ -50,10 +50,14 @@ static bool take_value(struct wish *w, const char *name, const char *value, bool
 
 static bool take_flag(struct wish *w, const char *name)
 {
-    if (strcmp(name, "--oneline") == 0) w->one_line = true;
-    else if (strcmp(name, "--reverse") == 0) w->reverse = true;
-    else if (strcmp(name, "--no-pager") == 0) w->pager = false;
-    else return name[0] == '-' && name[1] >= '0' && name[1] <= '9' && number(name + 1, &w->most);
+    if (strcmp(name, "--oneline") == 0)
+        w->one_line = true;
+    else if (strcmp(name, "--reverse") == 0)
+        w->reverse = true;
+    else if (strcmp(name, "--no-pager") == 0)
+        w->pager = false;
+    else
+        return name[0] == '-' && name[1] >= '0' && name[1] <= '9' && number(name + 1, &w->most);
     return true;
 }
 

@@ -42,7 +42,9 @@ static size_t sequence(slice s)
     if (n == 0 || s.n < n) return 0;
     for (size_t i = 1; i < n; i++)
         if ((s.p[i] & 0xc0) != 0x80) return 0;
-    if ((c == 0xe0 && s.p[1] < 0xa0) || (c == 0xed && s.p[1] > 0x9f) || (c == 0xf0 && s.p[1] < 0x90) || (c == 0xf4 && s.p[1] > 0x8f)) return 0;
+    if ((c == 0xe0 && s.p[1] < 0xa0) || (c == 0xed && s.p[1] > 0x9f) || (c == 0xf0 && s.p[1] < 0x90) ||
+        (c == 0xf4 && s.p[1] > 0x8f))
+        return 0;
     return n;
 }
 
@@ -66,7 +68,8 @@ bool text_is_text(slice s)
 {
     for (size_t i = 0; i < s.n;) {
         uint8_t c = s.p[i];
-        size_t n = c >= 0x80 ? sequence(slice_of(s.p + i, s.n - i)) : (c >= 32 && c != 127) || c == '\t' || c == '\n' || c == '\r';
+        size_t n =
+            c >= 0x80 ? sequence(slice_of(s.p + i, s.n - i)) : (c >= 32 && c != 127) || c == '\t' || c == '\n' || c == '\r';
         if (n == 0) return false;
         i += n;
     }

@@ -14,7 +14,8 @@ int past_open(const char *command, const char *dir, uint16_t db, struct past *ou
     *out = (struct past){.command = command};
     log_set_level(LOG_NOTHING);
     int rc = engine_open(&o, &out->e, &found);
-    if (rc == E_LOCKED) return tool_trouble(command, "a server has '%s' open; stop it first, or ask it (DHISTORY, DNODE, DDIFF)", dir);
+    if (rc == E_LOCKED)
+        return tool_trouble(command, "a server has '%s' open; stop it first, or ask it (DHISTORY, DNODE, DDIFF)", dir);
     if (rc < 0) return tool_trouble(command, "'%s' cannot be opened: %s", dir, found.where[0] ? found.where : err_text(rc));
     struct ks_options k = {.engine = out->e, .databases = ENGINE_DATABASES_MAX, .loops = 1};
     rc = ks_open(&k, &out->ks);
@@ -87,7 +88,11 @@ static bool named_seq(struct past *p, const char *text, uint64_t *seq)
     } else if (strip(t, "hash:", &rest)) {
         rc = engine_seq_by_hash(p->e, rest, seq);
         if (rc == E_SYNTAX) return bad(p, text, "a hash is 8 to 64 hex digits");
-        if (rc < 0) return bad(p, text, rc == E_NOTFOUND ? "no node has this hash" : rc == E_AMBIGUOUS ? "more than one node begins so" : err_text(rc));
+        if (rc < 0)
+            return bad(p, text,
+                       rc == E_NOTFOUND    ? "no node has this hash"
+                       : rc == E_AMBIGUOUS ? "more than one node begins so"
+                                           : err_text(rc));
     } else if (strip(t, "tag:", &rest)) {
         return tag_seq(p, text, rest, seq);
     } else {
@@ -133,6 +138,8 @@ int past_value(struct past *p, slice key, uint64_t at, struct buf *mem, struct k
 
 int past_trouble(struct past *p, int code, slice key, uint64_t oldest)
 {
-    if (code == E_PRUNED) return tool_trouble(p->command, "oldest readable seq of '%.*s' is %llu", (int)key.n, (const char *)key.p, (unsigned long long)oldest);
+    if (code == E_PRUNED)
+        return tool_trouble(p->command, "oldest readable seq of '%.*s' is %llu", (int)key.n, (const char *)key.p,
+                            (unsigned long long)oldest);
     return tool_trouble(p->command, "'%.*s': %s", (int)key.n, (const char *)key.p, err_text(code));
 }

@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-#define HASH_SHOWN 8 /* hex digits in lines */
+#define HASH_SHOWN  8 /* hex digits in lines */
 #define NODES_SHOWN 1000
 
 static void hex(struct paper *p, const uint8_t *h, size_t digits)
@@ -254,7 +254,8 @@ int record_diff_key(struct past *s, struct paper *p, slice key, uint64_t from, u
     if (rc == E_OK) {
         bool both = side[0].there && side[1].there;
         *changed = side[0].there != side[1].there ||
-                   (both && (side[0].v.type != side[1].v.type || side[0].v.expire_ms != side[1].v.expire_ms || !slice_eq(side[0].v.blob, side[1].v.blob)));
+                   (both && (side[0].v.type != side[1].v.type || side[0].v.expire_ms != side[1].v.expire_ms ||
+                             !slice_eq(side[0].v.blob, side[1].v.blob)));
         if (*changed && how == RECORD_DIFF_FULL) put_difference(p, key, side, at);
         if (*changed && how != RECORD_DIFF_FULL) {
             if (how == RECORD_DIFF_STATUS) fprintf(p->f, "%c\t", both ? 'M' : side[1].there ? 'A' : 'D');

@@ -17,15 +17,23 @@ static int parse(int argc, char **argv, struct wish *w)
 {
     *w = (struct wish){.pager = true};
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--pretty") == 0) w->pretty = true;
-        else if (strcmp(argv[i], "--no-pager") == 0) w->pager = false;
+        if (strcmp(argv[i], "--pretty") == 0)
+            w->pretty = true;
+        else if (strcmp(argv[i], "--no-pager") == 0)
+            w->pager = false;
         else if (strcmp(argv[i], "--db") == 0) {
-            if (i + 1 == argc || !num_parse_u64(slice_str(argv[++i]), &w->db) || w->db >= ENGINE_DATABASES_MAX) return tool_usage(NAME, "--db takes a database's number");
-        } else if (argv[i][0] == '-' && argv[i][1] == '-' && !w->point) return tool_usage(NAME, "'%s' is no option", argv[i]);
-        else if (!w->dir) w->dir = argv[i];
-        else if (!w->point) w->point = argv[i];
-        else if (!w->key) w->key = argv[i];
-        else return tool_usage(NAME, "one point, one key");
+            if (i + 1 == argc || !num_parse_u64(slice_str(argv[++i]), &w->db) || w->db >= ENGINE_DATABASES_MAX)
+                return tool_usage(NAME, "--db takes a database's number");
+        } else if (argv[i][0] == '-' && argv[i][1] == '-' && !w->point)
+            return tool_usage(NAME, "'%s' is no option", argv[i]);
+        else if (!w->dir)
+            w->dir = argv[i];
+        else if (!w->point)
+            w->point = argv[i];
+        else if (!w->key)
+            w->key = argv[i];
+        else
+            return tool_usage(NAME, "one point, one key");
     }
     if (!w->dir) return tool_usage(NAME, "which store?");
     if (w->pretty && !w->key) return tool_usage(NAME, "--pretty goes with a key");
@@ -68,8 +76,10 @@ static int show_changes(struct past *s, struct paper *p, uint64_t first, uint64_
         struct node n;
         bool changed = false;
         rc = past_node(s, seq, &n);
-        if (rc == E_PRUNED) rc = E_OK;
-        else if (rc == E_OK && n.space == SPACE_KEY && n.key.n && (n.prev < first || n.prev == 0)) { /* later versions in the commit are in its end */
+        if (rc == E_PRUNED)
+            rc = E_OK;
+        else if (rc == E_OK && n.space == SPACE_KEY && n.key.n &&
+                 (n.prev < first || n.prev == 0)) { /* later versions in the commit are in its end */
             struct db_view view;
             engine_db_at(s->e, s->c.db, last, &view);
             if (n.lineage != view.lineage) continue;

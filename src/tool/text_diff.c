@@ -149,7 +149,8 @@ static void print_hunk(struct paper *p, const struct script *s, size_t from, siz
         of[1] += s->at[i].kind != '-';
     }
     paper_ink(p, INK_PLACE);
-    fprintf(p->f, "@@ -%zu,%zu +%zu,%zu @@", count[0] ? line[0] : line[0] - 1, count[0], count[1] ? line[1] : line[1] - 1, count[1]);
+    fprintf(p->f, "@@ -%zu,%zu +%zu,%zu @@", count[0] ? line[0] : line[0] - 1, count[0], count[1] ? line[1] : line[1] - 1,
+            count[1]);
     paper_ink(p, INK_PLAIN);
     putc('\n', p->f);
     for (size_t i = from; i < to; i++) print_line(p, &s->at[i]);

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEYS 60
-#define ROUNDS 25
-#define WRITES 120
+#define KEYS     60
+#define ROUNDS   25
+#define WRITES   120
 #define TEXT_MAX (1 << 20)
 
 static int failures, checks;
@@ -24,11 +24,20 @@ static void expect(bool ok, const char *what)
     fprintf(stderr, "failed (seed %u): %s\n", seed, what);
 }
 
-static unsigned dice(unsigned n) { return (unsigned)rand() % n; }
+static unsigned dice(unsigned n)
+{
+    return (unsigned)rand() % n;
+}
 
-static void drop(redisReply *r) { freeReplyObject(r); }
+static void drop(redisReply *r)
+{
+    freeReplyObject(r);
+}
 
-static void key_name(char out[32], unsigned i) { (void)snprintf(out, 32, "%s:%u", i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "ab", i); }
+static void key_name(char out[32], unsigned i)
+{
+    (void)snprintf(out, 32, "%s:%u", i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "ab", i);
+}
 
 static void write_once(redisContext *c, bool flush)
 {
@@ -125,15 +134,18 @@ static void show_difference(const char *command, const char *want, const char *h
     size_t line = 0, i = 0;
     for (; want[i] && want[i] == have[i]; i++)
         if (want[i] == '\n') line = i + 1;
-    fprintf(stderr, "%s\nwant %.*s\nhave %.*s\n", command, (int)strcspn(want + line, "\n"), want + line, (int)strcspn(have + line, "\n"), have + line);
+    fprintf(stderr, "%s\nwant %.*s\nhave %.*s\n", command, (int)strcspn(want + line, "\n"), want + line,
+            (int)strcspn(have + line, "\n"), have + line);
 }
 
 static void revert_and_check(redisContext *c, long long point, const char *prefix)
 {
     char as_of[64], where[64];
     (void)snprintf(as_of, sizeof as_of, "DRUN %lld ", point);
-    if (*prefix) (void)snprintf(where, sizeof where, "PREFIX %s", prefix);
-    else (void)snprintf(where, sizeof where, "ALL");
+    if (*prefix)
+        (void)snprintf(where, sizeof where, "PREFIX %s", prefix);
+    else
+        (void)snprintf(where, sizeof where, "ALL");
     char dry[160], real[160];
     (void)snprintf(dry, sizeof dry, "DREVERT %s %lld DRYRUN", where, point);
     (void)snprintf(real, sizeof real, "DREVERT %s %lld NOTE back", where, point);
@@ -224,7 +236,8 @@ static void test_beside_writers(struct server *s)
         drop(r);
         if (last < 0) continue;
         r = ask(c, "DRUN %lld KEYS *", last);
-        expect(r->type == REDIS_REPLY_ARRAY && r->elements == 1 && strcmp(r->element[0]->str, "still") == 0, "at its commit only the old key is there");
+        expect(r->type == REDIS_REPLY_ARRAY && r->elements == 1 && strcmp(r->element[0]->str, "still") == 0,
+               "at its commit only the old key is there");
         drop(r);
     }
     atomic_store(&w.stop, true);
@@ -267,7 +280,8 @@ static void test_kills(struct server *s)
 static void test_refusals(struct server *s)
 {
     redisContext *c = server_connect(s, 2);
-    static const char *const bad[][2] = {{"DREVERT ALL nowhere", "BADPOINT"}, {"DREVERT ALL 1 SOON", "ERR syntax"}, {"DREVERT PREFIX a 1 NOTE", "ERR syntax"}};
+    static const char *const bad[][2] = {
+        {"DREVERT ALL nowhere", "BADPOINT"}, {"DREVERT ALL 1 SOON", "ERR syntax"}, {"DREVERT PREFIX a 1 NOTE", "ERR syntax"}};
     long long before = newest_seq(c);
     for (size_t i = 0; i < 3; i++) {
         redisReply *r = redisCommand(c, bad[i][0]);

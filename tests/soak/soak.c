@@ -25,13 +25,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WRITERS 4
-#define DOCS 16
-#define STRINGS 8
-#define FACTS 3000 /* remembered (seq, key, value) of each writer */
+#define WRITERS       4
+#define DOCS          16
+#define STRINGS       8
+#define FACTS         3000 /* remembered (seq, key, value) of each writer */
 #define ROUND_SECONDS 12
-#define FEED_DOCS 4096
-#define COMMAND_MAX 2048
+#define FEED_DOCS     4096
+#define COMMAND_MAX   2048
 
 struct doc {
     bool live;
@@ -110,7 +110,10 @@ static redisReply *command(redisContext *c, const char *format, ...)
     atomic_fetch_add(&asked, 1);
     return r;
 }
-static bool begins(const redisReply *r, const char *code) { return r->type == REDIS_REPLY_ERROR && strncmp(r->str, code, strlen(code)) == 0; }
+static bool begins(const redisReply *r, const char *code)
+{
+    return r->type == REDIS_REPLY_ERROR && strncmp(r->str, code, strlen(code)) == 0;
+}
 static long long field(const redisReply *map, const char *name)
 {
     const redisReply *f = map ? map_get(map, name) : NULL;
@@ -119,7 +122,10 @@ static long long field(const redisReply *map, const char *name)
 
 /* ---- a writer: commands with their effect on its world ---- */
 
-static uint64_t roll(struct writer *w, uint64_t below) { return rnd_of(&w->rng, below); }
+static uint64_t roll(struct writer *w, uint64_t below)
+{
+    return rnd_of(&w->rng, below);
+}
 
 static void remember(struct writer *w, int doc, long long seq)
 {
@@ -140,7 +146,8 @@ static bool act(struct writer *w, const char *text, char kind, int doc, bool *to
     if (begins(r, "PRUNED")) atomic_fetch_add(&errors_expected, 1);
     if (done && kind == '*' && r->type != REDIS_REPLY_ARRAY) fail("'%s' answered no [seq, hash]", text);
     if (done) {
-        if (kind == '*' && doc >= 0 && r->elements == 2 && r->element[0]->type == REDIS_REPLY_INTEGER) remember(w, doc, r->element[0]->integer);
+        if (kind == '*' && doc >= 0 && r->elements == 2 && r->element[0]->type == REDIS_REPLY_INTEGER)
+            remember(w, doc, r->element[0]->integer);
         w->now = w->next;
     }
     *took = done;
@@ -181,13 +188,18 @@ static bool write_document(struct writer *w, int d)
         return act(w, text, '*', d, &took);
     case 4:
         next->live = true, next->n = n;
-        (void)snprintf(text, sizeof text, "DPUT w%d:%d {\"n\":%lld,\"g\":%lld,\"s\":\"word%lld-lorem\"} IDEM w%d-%lld NOTE soak EX 100000", w->id, d, n, n % 5, n % 50, w->id, ++w->token);
+        (void)snprintf(text, sizeof text,
+                       "DPUT w%d:%d {\"n\":%lld,\"g\":%lld,\"s\":\"word%lld-lorem\"} IDEM w%d-%lld NOTE soak EX 100000", w->id, d,
+                       n, n % 5, n % 50, w->id, ++w->token);
         return act(w, text, '*', d, &took);
     default:
         next->live = true, next->n = n;
-        (void)snprintf(text, sizeof text, "DPUT w%d:%d {\"n\":%lld,\"g\":%lld,\"s\":\"word%lld-ipsum\",\"pad\":\"%.*s\"}", w->id, d, n, n % 5, n % 50, (int)roll(w, 300),
-                       "........................................................................................................................................................."
-                       "........................................................................................................................................................");
+        (void)snprintf(text, sizeof text, "DPUT w%d:%d {\"n\":%lld,\"g\":%lld,\"s\":\"word%lld-ipsum\",\"pad\":\"%.*s\"}", w->id,
+                       d, n, n % 5, n % 50, (int)roll(w, 300),
+                       "........................................................................................................."
+                       "................................................"
+                       "........................................................................................................."
+                       "...............................................");
         return act(w, text, '*', d, &took);
     }
 }
@@ -217,7 +229,8 @@ static bool write_several(struct writer *w)
         return act(w, text, 'i', -1, &took);
     case 3:
         if (!w->now.doc[a].live || !w->now.doc[b].live) return true;
-        (void)snprintf(text, sizeof text, roll(w, 3) ? "DLINK w%d:%d knows w%d:%d" : "DUNLINK w%d:%d knows w%d:%d", w->id, a, w->id, b);
+        (void)snprintf(text, sizeof text, roll(w, 3) ? "DLINK w%d:%d knows w%d:%d" : "DUNLINK w%d:%d knows w%d:%d", w->id, a,
+                       w->id, b);
         return act(w, text, '?', -1, &took);
     default: {
         redisReply *r;
@@ -293,7 +306,8 @@ static bool holds_world(struct writer *w, const struct world *want, bool *same)
     for (int i = 0; i < STRINGS && *same; i++) {
         redisReply *r = command(w->c, "GET s%d:%d", w->id, i);
         if (!r) return false;
-        *same = want->string[i].live ? r->type == REDIS_REPLY_STRING && strcmp(r->str, want->string[i].text) == 0 : r->type == REDIS_REPLY_NIL;
+        *same = want->string[i].live ? r->type == REDIS_REPLY_STRING && strcmp(r->str, want->string[i].text) == 0
+                                     : r->type == REDIS_REPLY_NIL;
         freeReplyObject(r);
     }
     return true;
@@ -303,9 +317,12 @@ static bool check_fact(struct writer *w)
 {
     if (w->n_facts == 0) return true;
     struct fact f = w->fact[roll(w, w->n_facts)];
-    redisReply *r = roll(w, 2) ? command(w->c, "DASOF w%d:%d %lld n", w->id, f.doc, f.seq) : command(w->c, "DRUN %lld DGET w%d:%d n", f.seq, w->id, f.doc);
+    redisReply *r = roll(w, 2) ? command(w->c, "DASOF w%d:%d %lld n", w->id, f.doc, f.seq)
+                               : command(w->c, "DRUN %lld DGET w%d:%d n", f.seq, w->id, f.doc);
     if (!r) return false;
-    if (r->type == REDIS_REPLY_ERROR ? !begins(r, "PRUNED") : f.live ? r->type != REDIS_REPLY_STRING || strtoll(r->str, NULL, 10) != f.n : r->type != REDIS_REPLY_NIL)
+    if (r->type == REDIS_REPLY_ERROR ? !begins(r, "PRUNED")
+        : f.live                     ? r->type != REDIS_REPLY_STRING || strtoll(r->str, NULL, 10) != f.n
+                                     : r->type != REDIS_REPLY_NIL)
         fail("w%d:%d at %lld is %s, not %lld", w->id, f.doc, f.seq, r->str ? r->str : "nil", f.live ? f.n : -1);
     if (r->type == REDIS_REPLY_ERROR) atomic_fetch_add(&errors_expected, 1);
     freeReplyObject(r);
@@ -326,7 +343,8 @@ static bool check_query(struct writer *w)
     freeReplyObject(r);
     r = command(w->c, "DCOUNT w%d", w->id);
     if (!r) return false;
-    if (r->type != REDIS_REPLY_INTEGER || r->integer != live) fail("w%d: DCOUNT %lld, not %lld", w->id, r->type == REDIS_REPLY_INTEGER ? r->integer : -1, live);
+    if (r->type != REDIS_REPLY_INTEGER || r->integer != live)
+        fail("w%d: DCOUNT %lld, not %lld", w->id, r->type == REDIS_REPLY_INTEGER ? r->integer : -1, live);
     freeReplyObject(r);
     return true;
 }
@@ -371,7 +389,9 @@ static void settle(struct writer *w)
 
 static bool may_fail(const redisReply *r)
 {
-    static const char *const codes[] = {"PRUNED", "NOINDEX", "TIMEOUT", "NOKEY", "NOCAUSE", "CONFLICT", "ERR a compaction", "ERR the compaction was cancelled", "BADPOINT", "TOOBIG", "BADPATCH"};
+    static const char *const codes[] = {"PRUNED",   "NOINDEX",  "TIMEOUT",          "NOKEY",
+                                        "NOCAUSE",  "CONFLICT", "ERR a compaction", "ERR the compaction was cancelled",
+                                        "BADPOINT", "TOOBIG",   "BADPATCH"};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (begins(r, codes[i])) return true;
     return false;
@@ -394,16 +414,56 @@ static void *read_on(void *arg)
     uint64_t rng = *(uint64_t *)arg;
     char text[COMMAND_MAX];
     static const char *const forms[] = {
-        "DHISTORY w%1$d:%2$d COUNT 20 WITHDATA", "DHISTORY s%1$d:%2$d", "DTRACE key:w%1$d:%2$d CAUSES DEPTH 5", "DTRACE key:w%1$d:%2$d EFFECTS DEPTH 3 LIMIT 50",
-        "DTRAVERSE w%1$d:%2$d BOTH DEPTH 4", "DLINKS w%1$d:%2$d BOTH", "DTIMELINE w%1$d:%2$d", "DDIFF w%1$d:%2$d %3$d head", "DSCAN 0 COLL w%1$d COUNT 50 WITHDATA",
-        "DCOLLS", "DCOLLS ASOF %3$d", "DINFO", "DINFO KEY w%1$d:%2$d", "DHEAD", "DPROVE INCLUSION seq:%3$d", "DVERIFY KEY w%1$d:%2$d", "DRUN %3$d MGET s%1$d:0 s%1$d:1", "DRUN %3$d DBSIZE",
-        "DRUN %3$d SCAN 0 COUNT 100", "SCAN 0 COUNT 50", "DBSIZE", "INFO", "DMGET 3 w%1$d:0 w%1$d:1 w%1$d:2", "DMGET 2 w%1$d:0 w%1$d:1 ASOF %3$d", "DNODE seq:%3$d", "DNODE key:w%1$d:%2$d RAW",
-        "DCHANGES FROM %3$d COUNT 50", "DCHANGES FROM 0 KEY w%1$d:%2$d COUNT 20 WITHDATA", "OBJECT ENCODING s%1$d:%2$d", "TTL w%1$d:%2$d", "DINDEX LIST", "DRETAIN LIST", "DTAG LIST", "DCOMPACT STATUS",
-        "COMMAND COUNT", "DGET w%1$d:%2$d n s ASOF %3$d", "RANDOMKEY", "DSYNC 50", "DREVERT ALL %3$d DRYRUN",
+        "DHISTORY w%1$d:%2$d COUNT 20 WITHDATA",
+        "DHISTORY s%1$d:%2$d",
+        "DTRACE key:w%1$d:%2$d CAUSES DEPTH 5",
+        "DTRACE key:w%1$d:%2$d EFFECTS DEPTH 3 LIMIT 50",
+        "DTRAVERSE w%1$d:%2$d BOTH DEPTH 4",
+        "DLINKS w%1$d:%2$d BOTH",
+        "DTIMELINE w%1$d:%2$d",
+        "DDIFF w%1$d:%2$d %3$d head",
+        "DSCAN 0 COLL w%1$d COUNT 50 WITHDATA",
+        "DCOLLS",
+        "DCOLLS ASOF %3$d",
+        "DINFO",
+        "DINFO KEY w%1$d:%2$d",
+        "DHEAD",
+        "DPROVE INCLUSION seq:%3$d",
+        "DVERIFY KEY w%1$d:%2$d",
+        "DRUN %3$d MGET s%1$d:0 s%1$d:1",
+        "DRUN %3$d DBSIZE",
+        "DRUN %3$d SCAN 0 COUNT 100",
+        "SCAN 0 COUNT 50",
+        "DBSIZE",
+        "INFO",
+        "DMGET 3 w%1$d:0 w%1$d:1 w%1$d:2",
+        "DMGET 2 w%1$d:0 w%1$d:1 ASOF %3$d",
+        "DNODE seq:%3$d",
+        "DNODE key:w%1$d:%2$d RAW",
+        "DCHANGES FROM %3$d COUNT 50",
+        "DCHANGES FROM 0 KEY w%1$d:%2$d COUNT 20 WITHDATA",
+        "OBJECT ENCODING s%1$d:%2$d",
+        "TTL w%1$d:%2$d",
+        "DINDEX LIST",
+        "DRETAIN LIST",
+        "DTAG LIST",
+        "DCOMPACT STATUS",
+        "COMMAND COUNT",
+        "DGET w%1$d:%2$d n s ASOF %3$d",
+        "RANDOMKEY",
+        "DSYNC 50",
+        "DREVERT ALL %3$d DRYRUN",
     };
     static const char *const queries[] = {
-        "FROM w%d WHERE g = %d", "FROM w%d WHERE g IN (1, %d) ORDER BY n LIMIT 5", "FROM w%d GROUP BY g COUNT SUM n", "FROM w%d SEARCH \"word%d\"", "FROM w%d AS OF %d WHERE n > 500",
-        "FROM w%d WHERE s LIKE 'word%d%%' ORDER BY s DESC", "FROM w%d WHERE n < %d TRAVERSE knows DEPTH 2", "FROM w%d WHERE n < %d TRACE caused_by DEPTH 2", "FROM __links__ WHERE _from = 'w%d:%d'",
+        "FROM w%d WHERE g = %d",
+        "FROM w%d WHERE g IN (1, %d) ORDER BY n LIMIT 5",
+        "FROM w%d GROUP BY g COUNT SUM n",
+        "FROM w%d SEARCH \"word%d\"",
+        "FROM w%d AS OF %d WHERE n > 500",
+        "FROM w%d WHERE s LIKE 'word%d%%' ORDER BY s DESC",
+        "FROM w%d WHERE n < %d TRAVERSE knows DEPTH 2",
+        "FROM w%d WHERE n < %d TRACE caused_by DEPTH 2",
+        "FROM __links__ WHERE _from = 'w%d:%d'",
     };
     while (c && !atomic_load(&stopping)) {
         int w = (int)rnd_of(&rng, WRITERS), d = (int)rnd_of(&rng, DOCS), seq = 1 + (int)rnd_of(&rng, 20000);
@@ -430,20 +490,49 @@ static void *take_care(void *arg)
     uint64_t rng = *(uint64_t *)arg + 99;
     char text[COMMAND_MAX];
     static const char *const forms[] = {
-        "DCOMPACT KEEP %1$d", "DCOMPACT", "DCOMPACT DRYRUN", "DCOMPACT ASYNC", "DCOMPACT KEEP 2 PREFIX w%2$d ASYNC", "DCOMPACT CANCEL", "DCOMPACT STATUS", "DINDEX CREATE w%2$d n", "DINDEX CREATE w%2$d g ORDERED",
-        "DINDEX CREATE w%2$d $ TEXT", "DINDEX CREATE w%2$d s TEXT", "DINDEX DROP w%2$d n", "DINDEX DROP w%2$d g", "DINDEX DROP w%2$d $", "DINDEX WAIT w%2$d n 100", "DTAG SET t%2$d FORCE", "DTAG DEL t%2$d",
-        "DRETAIN SET w%2$d:* VERSIONS %1$d", "DRETAIN SET s* VERSIONS 2", "DRETAIN DEL w%2$d:*", "DRETAIN SET w* AGE %3$d", "DRETAIN DEL w*", "BGSAVE", "BGREWRITEAOF", "DVERIFY ALL", "CONFIG SET appendfsync always",
-        "CONFIG SET appendfsync everysec", "CONFIG SET appendfsync no", "DSYNC 100", "DRUN tag:t%2$d DSCAN 0 COLL w%2$d", "DEBUG RELOAD",
+        "DCOMPACT KEEP %1$d",
+        "DCOMPACT",
+        "DCOMPACT DRYRUN",
+        "DCOMPACT ASYNC",
+        "DCOMPACT KEEP 2 PREFIX w%2$d ASYNC",
+        "DCOMPACT CANCEL",
+        "DCOMPACT STATUS",
+        "DINDEX CREATE w%2$d n",
+        "DINDEX CREATE w%2$d g ORDERED",
+        "DINDEX CREATE w%2$d $ TEXT",
+        "DINDEX CREATE w%2$d s TEXT",
+        "DINDEX DROP w%2$d n",
+        "DINDEX DROP w%2$d g",
+        "DINDEX DROP w%2$d $",
+        "DINDEX WAIT w%2$d n 100",
+        "DTAG SET t%2$d FORCE",
+        "DTAG DEL t%2$d",
+        "DRETAIN SET w%2$d:* VERSIONS %1$d",
+        "DRETAIN SET s* VERSIONS 2",
+        "DRETAIN DEL w%2$d:*",
+        "DRETAIN SET w* AGE %3$d",
+        "DRETAIN DEL w*",
+        "BGSAVE",
+        "BGREWRITEAOF",
+        "DVERIFY ALL",
+        "CONFIG SET appendfsync always",
+        "CONFIG SET appendfsync everysec",
+        "CONFIG SET appendfsync no",
+        "DSYNC 100",
+        "DRUN tag:t%2$d DSCAN 0 COLL w%2$d",
+        "DEBUG RELOAD",
     };
     while (c && !atomic_load(&stopping)) {
         usleep(30000); /* now and then: the rest of the time belongs to the others */
-        (void)snprintf(text, sizeof text, forms[rnd_of(&rng, sizeof forms / sizeof *forms)], 1 + (int)rnd_of(&rng, 20), (int)rnd_of(&rng, WRITERS), 1000 * (1 + (int)rnd_of(&rng, 60)));
+        (void)snprintf(text, sizeof text, forms[rnd_of(&rng, sizeof forms / sizeof *forms)], 1 + (int)rnd_of(&rng, 20),
+                       (int)rnd_of(&rng, WRITERS), 1000 * (1 + (int)rnd_of(&rng, 60)));
         redisReply *r = redisCommand(c, text);
         atomic_fetch_add(&asked, 1);
         if (!r) break;
         const redisReply *bad = strncmp(text, "DVERIFY", 7) == 0 && r->type == REDIS_REPLY_ARRAY ? map_get(r, "bad") : NULL;
         if (bad && bad->elements) fail("DVERIFY ALL found %zu bad nodes", bad->elements);
-        if (r->type == REDIS_REPLY_ERROR && !may_fail(r) && !begins(r, "ERR Background") && !begins(r, "ERR no such index") && !begins(r, "EXISTS") && !begins(r, "ERR there is"))
+        if (r->type == REDIS_REPLY_ERROR && !may_fail(r) && !begins(r, "ERR Background") && !begins(r, "ERR no such index") &&
+            !begins(r, "EXISTS") && !begins(r, "ERR there is"))
             fail("'%s' answered '%s'", text, r->str);
         freeReplyObject(r);
     }
@@ -536,8 +625,11 @@ static void compare_feed(void)
     size_t there = 0, have = 0;
     for (size_t i = 0; i < n_feed; i++) {
         redisReply *r = command(c, "DGET %s", feed[i].key);
-        bool same = r && (feed[i].data ? r->type == REDIS_REPLY_STRING && strcmp(r->str, feed[i].data) == 0 : r->type == REDIS_REPLY_NIL);
-        if (!same) fail("%s: the feed says %s, the store %s", feed[i].key, feed[i].data ? feed[i].data : "nothing", r && r->str ? r->str : "nothing");
+        bool same =
+            r && (feed[i].data ? r->type == REDIS_REPLY_STRING && strcmp(r->str, feed[i].data) == 0 : r->type == REDIS_REPLY_NIL);
+        if (!same)
+            fail("%s: the feed says %s, the store %s", feed[i].key, feed[i].data ? feed[i].data : "nothing",
+                 r && r->str ? r->str : "nothing");
         there += feed[i].data != NULL;
         if (r) freeReplyObject(r);
     }
@@ -582,7 +674,8 @@ static void verify_stopped(void)
 {
     char line[400];
     const char *program = getenv("VARVE_SERVER");
-    (void)snprintf(line, sizeof line, "%.*s/varve verify %s >%s.verify 2>&1", (int)(strrchr(program, '/') - program), program, server.dir, server.dir);
+    (void)snprintf(line, sizeof line, "%.*s/varve verify %s >%s.verify 2>&1", (int)(strrchr(program, '/') - program), program,
+                   server.dir, server.dir);
     if (system(line) != 0) fail("varve verify: see %s.verify", server.dir);
 }
 
@@ -590,10 +683,12 @@ static void start_round(bool first)
 {
     static const char *const threads[] = {"1", "1", "2"}, *const sync[] = {"everysec", "always", "no"};
     uint64_t rng = seed + (uint64_t)(seconds() * 1000);
-    static const char *args[] = {"--threads", "1", "--appendfsync", "everysec", "--auto-compact-min-size", "1mb", "--enable-debug-command", "yes", NULL};
+    static const char *args[] = {
+        "--threads", "1", "--appendfsync", "everysec", "--auto-compact-min-size", "1mb", "--enable-debug-command", "yes", NULL};
     args[1] = threads[rnd_of(&rng, 3)];
     args[3] = sync[rnd_of(&rng, 3)];
-    if (first) server_start(&server, NULL, args);
+    if (first)
+        server_start(&server, NULL, args);
     else {
         for (int i = 0; args[i]; i++) server.args[i] = args[i];
         server_again(&server);
@@ -638,7 +733,8 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     printf("soak: seed %" PRIu64 ", %.1f minutes\n", seed, minutes);
     uint64_t rng = seed * 0x9e3779b97f4a7c15u + 1;
-    for (int w = 0; w < WRITERS; w++) writers[w] = (struct writer){.id = w, .rng = (seed + (uint64_t)w + 1) * 0x9e3779b97f4a7c15u};
+    for (int w = 0; w < WRITERS; w++)
+        writers[w] = (struct writer){.id = w, .rng = (seed + (uint64_t)w + 1) * 0x9e3779b97f4a7c15u};
     double begin = seconds(), end = begin + minutes * 60;
     long kills = 0, stops = 0;
     for (int round = 1; seconds() < end && !atomic_load(&failed); round++) {
@@ -661,8 +757,11 @@ int main(int argc, char **argv)
         if (!atomic_load(&failed)) verify_stopped();
         long long acked = 0;
         for (int w = 0; w < WRITERS; w++) acked += writers[w].done;
-        printf("%6.1f s  round %d %s  %lld writes  %ld commands  %ld refused as they may be  %ld feed events, %ld resets  %ld KiB  %lld KiB on disk\n", seconds() - begin, round,
-               kill_it ? "killed " : "stopped", acked, atomic_load(&asked), atomic_load(&errors_expected), atomic_load(&feed_events), atomic_load(&feed_resets), rss, bytes_in(server.dir) / 1024);
+        printf("%6.1f s  round %d %s  %lld writes  %ld commands  %ld refused as they may be  %ld feed events, %ld resets  %ld "
+               "KiB  %lld KiB on disk\n",
+               seconds() - begin, round, kill_it ? "killed " : "stopped", acked, atomic_load(&asked),
+               atomic_load(&errors_expected), atomic_load(&feed_events), atomic_load(&feed_resets), rss,
+               bytes_in(server.dir) / 1024);
         fflush(stdout);
     }
     if (atomic_load(&failed)) {
