@@ -114,8 +114,55 @@ static void test_nothing_there(void **state)
     stop(&u);
 }
 
+/* Runs that have nothing of a prefix are left out of its walk: by their filter, unless entries of the letter are in no filter, or a tombstone spans it. */
+static void test_prefix_leaves_runs_out(void **state)
+{
+    static const unsigned want[] = {48, 48, 49, 50, 50, 0};
+    struct os *os = os_memory_new();
+    struct index_options o = {.os = os, .dir = "/db"};
+    struct index *ix = NULL;
+    struct index_snap *s = NULL;
+    char name[16], upper[16], where[200];
+    assert_int_equal(index_open(&o, &ix), E_OK);
+    for (unsigned run = 0; run < 6; run++) {
+        for (unsigned i = 0; i < 50; i++) {
+            snprintf(name, sizeof name, "L%02u.%u", run < 5 ? 10 + run : 10 + i % 3, i);
+            if (run == 5 && i % 10 == 0) index_delete(ix, slice_str(name));
+            /* Run 1 is as builds wrote it that had no filter on these. */
+            if (run < 5) index_put(ix, slice_str(name), slice_str("v"), run == 1 ? 0 : 3);
+        }
+        index_step(ix, run + 1);
+        assert_int_equal(index_flush(ix), E_OK);
+    }
+    assert_int_equal(index_snapshot(ix, INDEX_ALL, &s), E_OK);
+    for (unsigned p = 0; p < 6; p++) {
+        struct index_iter *it = NULL;
+        unsigned n = 0;
+        int rc;
+        snprintf(name, sizeof name, "L%02u", 10 + p);
+        snprintf(upper, sizeof upper, "L%02u", 11 + p);
+        assert_int_equal(index_iter_open_prefix(s, slice_str(name), slice_str(upper), 3, &it), E_OK);
+        while ((rc = index_next(it)) == E_OK) n += slice_starts(index_key(it), slice_str(name));
+        assert_int_equal(rc, E_END);
+        assert_int_equal(n, want[p]);
+        for (rc = index_seek_last(it); rc == E_OK; rc = index_prev(it)) n--;
+        assert_int_equal(rc, E_END);
+        assert_int_equal(n, 0);
+        index_iter_close(&it);
+    }
+    index_snap_close(&s);
+    assert_int_equal(index_verify(ix, where, sizeof where), E_OK);
+    index_close(&ix);
+    os_free(&os);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_unbounded), cmocka_unit_test(test_bounds), cmocka_unit_test(test_nothing_there)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unbounded),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_prefix_leaves_runs_out),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
