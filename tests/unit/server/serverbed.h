@@ -55,11 +55,31 @@ static bool bed_step(struct call *c, void *state)
 }
 static void bed_slowly(struct call *c) { call_later(c, LATER_TURN, bed_step, NULL, NULL); }
 
+/* WAITS ms: answers with the newest seq that may be shown once it has grown, or nil when the time is over. */
+static int bed_wake_ups;
+static bool bed_waits_step(struct call *c, void *state)
+{
+    bed_wake_ups++;
+    if (later_timed_out(c))
+        reply_null(c);
+    else
+        reply_int(c, (int64_t)engine_safe_seq(ks_engine(c->ks.ks)));
+    return true;
+}
+static void bed_waits(struct call *c)
+{
+    int64_t ms;
+    if (!arg_i64(c, 1, &ms)) return;
+    call_later(c, LATER_TURN, bed_waits_step, NULL, NULL);
+    later_sleep(c, engine_safe_seq(ks_engine(c->ks.ks)), (uint64_t)ms);
+}
+
 static const struct command bed_rows[] = {
     {"put", bed_put, 3, CMD_WRITE | CMD_DENYOOM, "string", KEYS_ONE("OW UPDATE")},
     {"puts", bed_put, -3, CMD_WRITE | CMD_DENYOOM | CMD_MANY, "string", {{"OW UPDATE", 1, NULL, -1, 2, 0}}},
     {"fetch", bed_fetch, 2, CMD_READONLY | CMD_FAST, "string", KEYS_ONE("RO ACCESS")},
     {"slowly", bed_slowly, 2, CMD_BLOCKING, "string"},
+    {"waits", bed_waits, 2, CMD_BLOCKING, "string"},
     {NULL},
 };
 FAMILY(string, bed_rows);
