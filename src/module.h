@@ -21,7 +21,7 @@
 #include "base/words.h"
 #include "keyspace/keyspace.h"
 
-#define MODULE_ABI 2
+#define MODULE_ABI 3
 
 /* One running command. argv[0] is the command's name (for a sub-command argv[1] is its name). */
 struct call {
@@ -126,6 +126,8 @@ struct command {
     const char *syntax;      /* arguments in the usual notation: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|KEEPTTL]"; COMMAND DOCS arguments come from it */
     const struct command *sub; /* sub-commands, ended by a row with name NULL */
     int (*find_keys)(const slice *argv, int argc, int *positions, int max); /* movable keys beyond the specs; NULL */
+    const char *tips;        /* as COMMAND INFO lists them, a space between two; NULL = none */
+    const char *(*use_keys)(const slice *argv, int argc); /* where a spec says VARIABLE_FLAGS: what these arguments make of the keys; NULL */
 };
 struct family {
     int abi;                 /* MODULE_ABI */

@@ -1,11 +1,19 @@
 /* The table of the string family. */
 #include "modules/string/string.h"
 
+/* SET reads what was there only when it is asked to say so. */
+static const char *set_uses(const slice *argv, int argc)
+{
+    for (int i = 3; i < argc; i++)
+        if (slice_is(argv[i], "GET")) return "RW ACCESS UPDATE";
+    return "OW UPDATE";
+}
+
 static const struct command string_commands[] = {
     {"set", cmd_set, -3, CMD_WRITE | CMD_DENYOOM, "string", KEYS_ONE("RW ACCESS UPDATE VARIABLE_FLAGS"),
      "Gives a key a string value, on conditions and with an expiry if wanted", "1.0.0", "string", "O(1)",
      "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", NULL,
-     NULL},
+     NULL, .use_keys = set_uses},
     {"get", cmd_get, 2, CMD_READONLY | CMD_FAST, "string", KEYS_ONE("RO ACCESS"), "The string value of a key", "1.0.0", "string",
      "O(1)", "key", NULL, NULL},
     {"getdel", cmd_getdel, 2, CMD_WRITE | CMD_FAST, "string", KEYS_ONE("RW ACCESS DELETE"),
@@ -34,7 +42,7 @@ static const struct command string_commands[] = {
      "O(N) with N the number of keys",
      "key value [key value ...]",
      NULL,
-     NULL},
+     NULL, .tips = "request_policy:multi_shard response_policy:all_succeeded"},
     {"msetnx",
      cmd_msetnx,
      -3,
@@ -47,7 +55,7 @@ static const struct command string_commands[] = {
      "O(N) with N the number of keys",
      "key value [key value ...]",
      NULL,
-     NULL},
+     NULL, .tips = "request_policy:multi_shard response_policy:agg_min"},
     {"mget",
      cmd_mget,
      -2,
@@ -60,7 +68,7 @@ static const struct command string_commands[] = {
      "O(N) with N the number of keys",
      "key [key ...]",
      NULL,
-     NULL},
+     NULL, .tips = "request_policy:multi_shard"},
     {"append", cmd_append, 3, CMD_WRITE | CMD_DENYOOM | CMD_FAST, "string", KEYS_ONE("RW INSERT"),
      "Adds bytes to the end of a string", "2.0.0", "string", "O(1) for each byte added", "key value", NULL, NULL},
     {"strlen", cmd_strlen, 2, CMD_READONLY | CMD_FAST, "string", KEYS_ONE("RO"), "The length of a string in bytes", "2.2.0",

@@ -280,21 +280,21 @@ static void cmd_latency_reset(struct call *c) { reply_int(c, 0); }
 static void cmd_slowlog_reset(struct call *c) { reply_ok(c); }
 
 #define ADMIN (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
-#define ROW(name, fn, arity, flags, categories, text, sinceversion, syntaxtext) \
-    {name, fn, arity, (flags) | CMD_UNGATED, categories, .summary = text, .since = sinceversion, .group = "server", .complexity = "O(1)", .syntax = syntaxtext}
+#define ROW(name, fn, arity, flags, categories, text, sinceversion, ...) \
+    {name, fn, arity, (flags) | CMD_UNGATED, categories, .summary = text, .since = sinceversion, .group = "server", .complexity = "O(1)", .syntax = __VA_ARGS__}
 #define BOX(name, text, sinceversion, rows) \
     {name, NULL, -2, 0, .summary = text, .since = sinceversion, .group = "server", .complexity = "Depends on the sub-command", .sub = rows}
 
 static const struct command config_commands[] = {
     ROW("get", cmd_config_get, -3, ADMIN, NULL, "Shows parameters", "2.0.0", "parameter [parameter ...]"),
-    ROW("set", cmd_config_set, -4, ADMIN, NULL, "Sets parameters, all or none", "2.0.0", "parameter value [parameter value ...]"),
+    ROW("set", cmd_config_set, -4, ADMIN, NULL, "Sets parameters, all or none", "2.0.0", "parameter value [parameter value ...]", .tips = "request_policy:all_nodes response_policy:all_succeeded"),
     ROW("rewrite", cmd_config_rewrite, 2, ADMIN, NULL, "Writes the configuration file again", "2.8.0", ""),
     ROW("resetstat", cmd_config_resetstat, 2, ADMIN, NULL, "Sets the counters of INFO to zero", "2.0.0", ""),
     ROW("help", cmd_config_help, 2, CMD_LOADING | CMD_STALE, NULL, "Shows the sub-commands", "5.0.0", ""),
     {NULL},
 };
 static const struct command function_commands[] = {
-    ROW("flush", cmd_function_flush, -2, CMD_NOSCRIPT | CMD_WRITE, "scripting", "Deletes all functions", "7.0.0", "[ASYNC|SYNC]"),
+    ROW("flush", cmd_function_flush, -2, CMD_NOSCRIPT | CMD_WRITE, "scripting", "Deletes all functions", "7.0.0", "[ASYNC|SYNC]", .tips = "request_policy:all_shards response_policy:all_succeeded"),
     {NULL},
 };
 static const struct command acl_commands[] = {
@@ -302,23 +302,24 @@ static const struct command acl_commands[] = {
     {NULL},
 };
 static const struct command latency_commands[] = {
-    ROW("reset", cmd_latency_reset, -2, ADMIN, NULL, "Forgets latency events", "2.8.13", "[event [event ...]]"),
+    ROW("reset", cmd_latency_reset, -2, ADMIN, NULL, "Forgets latency events", "2.8.13", "[event [event ...]]",
+        .tips = "request_policy:all_nodes response_policy:all_succeeded"),
     {NULL},
 };
 static const struct command slowlog_commands[] = {
-    ROW("reset", cmd_slowlog_reset, 2, ADMIN, NULL, "Forgets slow commands", "2.2.12", ""),
+    ROW("reset", cmd_slowlog_reset, 2, CMD_ADMIN | CMD_LOADING | CMD_STALE, NULL, "Forgets slow commands", "2.2.12", "", .tips = "request_policy:all_nodes response_policy:all_succeeded"),
     {NULL},
 };
 static const struct command commands[] = {
     BOX("config", "Looks at and sets parameters", "2.0.0", config_commands),
-    ROW("info", cmd_info, -1, CMD_LOADING | CMD_STALE, "dangerous", "Says what the server knows about itself", "1.0.0", "[section [section ...]]"),
-    ROW("time", cmd_time, 1, CMD_LOADING | CMD_STALE | CMD_FAST, NULL, "Shows the server's time", "2.6.0", ""),
+    ROW("info", cmd_info, -1, CMD_LOADING | CMD_STALE, "dangerous", "Says what the server knows about itself", "1.0.0", "[section [section ...]]", .tips = "nondeterministic_output request_policy:all_shards response_policy:special"),
+    ROW("time", cmd_time, 1, CMD_LOADING | CMD_STALE | CMD_FAST, NULL, "Shows the server's time", "2.6.0", "", .tips = "nondeterministic_output"),
     ROW("save", cmd_save, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI, NULL, "Writes a checkpoint and waits for it", "1.0.0", ""),
     ROW("bgsave", cmd_bgsave, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, NULL, "Writes a checkpoint beside other work", "1.0.0", "[SCHEDULE]"),
     ROW("bgrewriteaof", cmd_bgrewriteaof, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING, NULL, "Compacts the log beside other work", "1.0.0", ""),
-    ROW("lastsave", cmd_lastsave, 1, CMD_LOADING | CMD_STALE | CMD_FAST, "admin dangerous", "Shows when the last checkpoint was asked for and written", "1.0.0", ""),
+    ROW("lastsave", cmd_lastsave, 1, CMD_LOADING | CMD_STALE | CMD_FAST, "admin dangerous", "Shows when the last checkpoint was asked for and written", "1.0.0", "", .tips = "nondeterministic_output"),
     ROW("shutdown", cmd_shutdown, -1, ADMIN | CMD_NO_MULTI | CMD_ALLOW_BUSY, NULL, "Stops the server in order", "1.0.0", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]"),
-    {"wait", cmd_wait, 3, CMD_NOSCRIPT, "connection", .summary = "Waits for replicas", .since = "3.0.0", .group = "generic", .complexity = "O(1)", .syntax = "numreplicas timeout"},
+    {"wait", cmd_wait, 3, CMD_NOSCRIPT, "connection", .summary = "Waits for replicas", .since = "3.0.0", .group = "generic", .complexity = "O(1)", .syntax = "numreplicas timeout", .tips = "request_policy:all_shards response_policy:agg_min"},
     {"waitaof", cmd_waitaof, 4, CMD_NOSCRIPT, "connection", .summary = "Waits until what this connection wrote is on disk", .since = "7.2.0", .group = "generic",
      .complexity = "O(1)", .syntax = "numlocal numreplicas timeout"},
     BOX("function", "Deletes functions, of which there are none", "7.0.0", function_commands),

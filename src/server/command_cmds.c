@@ -107,6 +107,17 @@ static void reply_key_spec(struct call *c, const struct key_spec *k)
     }
 }
 
+static void reply_tips(struct call *c, const char *tips)
+{
+    size_t token = reply_begin(c), n = 0;
+    for (const char *at = tips ? tips : ""; *at; n++) {
+        size_t bytes = strcspn(at, " ");
+        reply_bulk(c, slice_of(at, bytes));
+        at += bytes + (at[bytes] == ' ');
+    }
+    reply_end_array(c, token, n);
+}
+
 static void reply_info(struct call *c, const struct command_entry *e)
 {
     int first, last, step;
@@ -123,7 +134,7 @@ static void reply_info(struct call *c, const struct command_entry *e)
     reply_int(c, last);
     reply_int(c, step);
     reply_categories(c, e->categories);
-    reply_array(c, 0);
+    reply_tips(c, e->row->tips);
     size_t n = 0;
     while (n < KEY_SPECS_MAX && key_spec_used(&e->row->keys[n])) n++;
     reply_set(c, n);
@@ -352,7 +363,7 @@ static void get_keys(struct call *c, bool with_flags)
         for (int i = 0; i < n; i++) {
             if (with_flags) reply_array(c, 2);
             reply_bulk(c, argv[keys[i]]);
-            if (with_flags) reply_key_flags(c, flags[i]);
+            if (with_flags) reply_key_flags(c, e->row->use_keys ? e->row->use_keys(argv, argc) : flags[i]);
         }
     }
     mem_free(keys);
@@ -374,13 +385,13 @@ static void cmd_help(struct call *c)
                "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <arg>]\n    Name the commands.");
 }
 
-#define SUB(name, fn, arity, text, syntaxtext) \
-    {name, fn, arity, CMD_LOADING | CMD_STALE | CMD_UNGATED, "connection", .summary = text, .since = "2.8.13", .group = "server", .complexity = "O(N) in commands", .syntax = syntaxtext}
+#define SUB(name, fn, arity, text, ...) \
+    {name, fn, arity, CMD_LOADING | CMD_STALE | CMD_UNGATED, "connection", .summary = text, .since = "2.8.13", .group = "server", .complexity = "O(N) in commands", .syntax = __VA_ARGS__}
 static const struct command sub_commands[] = {
-    SUB("info", cmd_info, -2, "Describes commands", "[command-name [command-name ...]]"),
+    SUB("info", cmd_info, -2, "Describes commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
     SUB("count", cmd_count, 2, "Shows how many commands there are", ""),
-    SUB("docs", cmd_docs, -2, "Documents commands", "[command-name [command-name ...]]"),
-    SUB("list", cmd_list, -2, "Names the commands", "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]"),
+    SUB("docs", cmd_docs, -2, "Documents commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
+    SUB("list", cmd_list, -2, "Names the commands", "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", .tips = "nondeterministic_output_order"),
     SUB("getkeys", cmd_getkeys, -4, "Shows the keys of a command line", "command [arg ...]"),
     SUB("getkeysandflags", cmd_getkeysandflags, -4, "Shows the keys of a command line and their use", "command [arg ...]"),
     SUB("help", cmd_help, 2, "Shows the sub-commands", ""),
@@ -388,7 +399,7 @@ static const struct command sub_commands[] = {
 };
 static const struct command commands[] = {
     {"command", cmd_command, -1, CMD_LOADING | CMD_STALE | CMD_UNGATED, "connection", .summary = "Describes every command", .since = "2.8.13", .group = "server",
-     .complexity = "O(N) in commands", .sub = sub_commands},
+     .complexity = "O(N) in commands", .sub = sub_commands, .tips = "nondeterministic_output_order"},
     {NULL},
 };
 FAMILY(command, commands);

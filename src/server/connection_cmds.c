@@ -176,7 +176,7 @@ static void cmd_hello(struct call *c)
 #define FREE (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY | CMD_UNGATED)
 static const struct command commands[] = {
     {"ping", cmd_ping, -1, CMD_FAST | CMD_UNGATED, "connection", .summary = "Answers PONG, or its argument", .since = "1.0.0", .group = "connection",
-     .complexity = "O(1)", .syntax = "[message]"},
+     .complexity = "O(1)", .syntax = "[message]", .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {"echo", cmd_echo, 2, CMD_LOADING | CMD_STALE | CMD_FAST | CMD_UNGATED, "connection", .summary = "Answers its argument", .since = "1.0.0", .group = "connection",
      .complexity = "O(1)", .syntax = "message"},
     {"quit", cmd_quit, -1, FREE, "connection", .summary = "Closes the connection", .since = "1.0.0", .group = "connection", .complexity = "O(1)", .syntax = ""},

@@ -140,7 +140,8 @@ static void cmd_help(struct call *c)
 
 #define GUARD (CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING)
 static const struct command sub_commands[] = {
-    {"list", cmd_list, 2, CMD_ADMIN | CMD_NOSCRIPT, .summary = "Shows the loaded modules", .since = "4.0.0", .group = "server", .complexity = "O(N) in modules"},
+    {"list", cmd_list, 2, CMD_ADMIN | CMD_NOSCRIPT, .summary = "Shows the loaded modules", .since = "4.0.0", .group = "server", .complexity = "O(N) in modules",
+     .tips = "nondeterministic_output_order"},
     {"load", cmd_load, -3, GUARD, .summary = "Loads a command family", .since = "4.0.0", .group = "server", .complexity = "O(1)", .syntax = "path [arg ...]"},
     {"unload", cmd_unload, 3, GUARD, .summary = "Takes the commands of a module away", .since = "4.0.0", .group = "server", .complexity = "O(1)", .syntax = "name"},
     {"help", cmd_help, 2, CMD_LOADING | CMD_STALE, .summary = "Shows the sub-commands", .since = "5.0.0", .group = "server", .complexity = "O(1)"},
