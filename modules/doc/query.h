@@ -122,7 +122,11 @@ struct query {
 };
 
 /* Codes beyond those of the engine, for the reply. */
-enum { QUERY_NOINDEX = -1000, QUERY_INLINE = -1001 };
+enum {
+    QUERY_NOINDEX = -1000,
+    QUERY_INLINE = -1001, /* looked at too much inside a transaction */
+    QUERY_REPLAN = -1002, /* the plan's index has gone: never leaves query_run */
+};
 
 /* ---- query_plan.c ---- */
 /* Fills q->plan. no_scan: an index, or E_NOTFOUND when none serves. May be called again, with the same or another no_scan. */
@@ -139,7 +143,8 @@ bool query_plan_key(const struct query *q, enum nql_kind kind, slice json, struc
 bool query_streams(const struct query *q);
 
 /* ---- query_source.c ---- */
-int query_source_open(struct call *c, struct query *q) MUST_CHECK; /* by q->plan, behind q->position_name when in order */
+/* By q->plan, behind q->position_name when in order. QUERY_REPLAN, here and below: the index was dropped meanwhile. */
+int query_source_open(struct call *c, struct query *q) MUST_CHECK;
 /* The next candidate's name, valid until the next call. E_END. E_AGAIN: much was looked at without one. */
 int query_source_next(struct call *c, struct query *q, slice *name) MUST_CHECK;
 void query_source_close(struct query_source **s);

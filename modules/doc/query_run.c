@@ -10,6 +10,8 @@
  * again behind it. */
 #include "modules/doc/query.h"
 
+#define PLANS_MAX 8 /* tries, while indexes come and go */
+
 static bool is_walk(const struct query *q)
 {
     return q->nql->traverse.given || q->nql->trace.given;
@@ -119,7 +121,7 @@ static void keep_begin(struct query *q)
 }
 
 /* The page from its beginning, by the plan in q->plan. */
-static int begin(struct call *c, struct query *q)
+static int begin_by_plan(struct call *c, struct query *q)
 {
     rows_fini(&q->page);
     q->page_rows = q->total = 0;
@@ -135,10 +137,20 @@ static int begin(struct call *c, struct query *q)
     return query_source_open(c, q);
 }
 
-/* A scan has looked at as much as it may: another plan, or none. */
-static int leave_scan(struct call *c, struct query *q)
+static int begin(struct call *c, struct query *q)
 {
-    int err = query_plan_make(c, q, true);
+    int err = begin_by_plan(c, q);
+    for (int i = 0; err == QUERY_REPLAN && i < PLANS_MAX; i++) {
+        err = query_plan_make(c, q, q->noscan);
+        err = err == E_OK ? begin_by_plan(c, q) : err == E_NOTFOUND ? QUERY_NOINDEX : err;
+    }
+    return err == QUERY_REPLAN ? E_BUSY : err;
+}
+
+/* By another plan from the page's beginning: a scan has looked at as much as it may, or the index has gone. */
+static int begin_anew(struct call *c, struct query *q, bool no_scan)
+{
+    int err = query_plan_make(c, q, no_scan);
     if (err == E_NOTFOUND) return QUERY_NOINDEX;
     q->skip = q->skip_begun;
     return err == E_OK ? begin(c, q) : err;
@@ -192,7 +204,7 @@ static int select_some(struct call *c, struct query *q)
     size_t want = q->looked < 2 ? 2 : q->looked < QUERY_AHEAD ? (size_t)q->looked : QUERY_AHEAD;
     int err = E_OK;
     for (size_t i = 0; err == E_OK && i < QUERY_SLICE_ROWS / QUERY_AHEAD; i++) {
-        if (query_plan_scans(&q->plan) && q->scan_max > 0 && q->looked >= q->scan_max) return leave_scan(c, q);
+        if (query_plan_scans(&q->plan) && q->scan_max > 0 && q->looked >= q->scan_max) return begin_anew(c, q, true);
         if (query_plan_scans(&q->plan) && q->scan_max > 0 && q->scan_max - q->looked < want) want = (size_t)(q->scan_max - q->looked);
         int got = look_ahead(c, q, want);
         for (size_t k = 0; err == E_OK && k < a->n; k++) err = look_at(c, q, a->at[k]);
@@ -200,6 +212,7 @@ static int select_some(struct call *c, struct query *q)
         if (err == E_OK && has_looked_enough(q)) err = E_END;
         if (c->in_multi && err == E_OK && q->looked >= QUERY_INLINE_SCAN_MAX) err = QUERY_INLINE;
     }
+    if (err == QUERY_REPLAN) return begin_anew(c, q, q->noscan);
     if (err == E_AGAIN) return E_OK;
     if (err != E_END) return err;
     query_source_close(&q->source);

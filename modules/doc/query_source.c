@@ -122,6 +122,12 @@ static int next_key(struct query *q, struct query_source *s, slice *name)
 
 /* ---- by an ordered index ---- */
 
+/* An index may go, and another one of its name be begun, between two turns or before the first. */
+static int index_opened(int err)
+{
+    return err == E_NOTFOUND || err == E_AGAIN ? QUERY_REPLAN : err;
+}
+
 /* Opens the range of the point in use, or of the range. */
 static int open_points(struct call *c, struct query *q, struct query_source *s, slice resume)
 {
@@ -135,7 +141,7 @@ static int open_points(struct call *c, struct query *q, struct query_source *s, 
         if (b->has_lo) s->options.low = (struct sorted_bound){b->lo, !b->lo_open};
         if (b->has_hi) s->options.high = (struct sorted_bound){b->hi, !b->hi_open};
     }
-    return engine_range(doc_engine(c), &s->options, &s->range);
+    return index_opened(engine_range(doc_engine(c), &s->options, &s->range));
 }
 
 /* Passes over the points before the position's value. */
@@ -192,7 +198,7 @@ static int open_text(struct call *c, struct query *q, struct query_source *s)
     o.at = q->view.at.seq;
     o.keys_only = true;
     o.ever = q->view.valid_at != KS_ANY_VALID;
-    return engine_text(doc_engine(c), &o, &s->text);
+    return index_opened(engine_text(doc_engine(c), &o, &s->text));
 }
 
 static int open_links(struct call *c, struct query *q, struct query_source *s)
