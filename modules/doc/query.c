@@ -161,6 +161,7 @@ static bool take_cursor(struct call *c, struct query *q, slice text)
     if (ok) {
         q->given = p.given;
         q->resumed = true;
+        (void)buf_reserve(&q->position_name, 1); /* an empty key is a name, too */
         buf_add_slice(&q->position_name, p.name);
     }
     buf_fini(&mem);

@@ -52,7 +52,8 @@ bool query_plan_key(const struct query *q, enum nql_kind kind, slice json, struc
 {
     if (json_type_of(json) != JSON_STRING) return false;
     buf_clear(out);
-    if (kind == NQL_ID && q->nql->coll.n) {
+    ASSERT(kind == NQL_KEY || q->nql->coll.n > 0);
+    if (kind == NQL_ID) {
         buf_add_slice(out, q->nql->coll);
         buf_add_byte(out, ':');
     }
@@ -343,8 +344,8 @@ int query_plan_make(struct call *c, struct query *q, bool no_scan)
     if (q->nql->links) {
         offer_links(&p);
     } else {
-        for (uint32_t i = 0; i < q->nql->n_paths; i++)
-            if (q->nql->path[i].kind == NQL_KEY || q->nql->path[i].kind == NQL_ID) offer_keys(&p, i);
+        for (uint32_t i = 0; i < q->nql->n_paths; i++) /* in the empty collection x and :x have one _id */
+            if (q->nql->path[i].kind == NQL_KEY || (q->nql->path[i].kind == NQL_ID && q->nql->coll.n)) offer_keys(&p, i);
         if (!p.found || p.best.kind != QUERY_KEYS) err = offer_indexes(&p);
     }
     if (err == E_OK && !no_scan && !(p.found && p.best_cost <= CHEAP)) offer_scan(&p);

@@ -171,6 +171,7 @@ static int look_ahead(struct call *c, struct query *q, size_t want)
     size_t at = 0;
     a->n = 0;
     buf_clear(&a->names);
+    (void)buf_reserve(&a->names, 1); /* an empty key is a name too, and needs a place */
     while (a->n < want && (err = query_source_next(c, q, &name)) == E_OK) {
         buf_add_slice(&a->names, name);
         a->bytes[a->n++] = name.n;
@@ -249,6 +250,7 @@ static void set_position(struct query *q, const struct query_keep_entry *e)
     buf_clear(&q->position);
     buf_add_slice(&q->position, query_keep_place(e));
     buf_clear(&q->position_name);
+    (void)buf_reserve(&q->position_name, 1);
     buf_add_slice(&q->position_name, query_keep_name(e));
     q->has_position = true;
 }

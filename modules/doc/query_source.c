@@ -88,7 +88,7 @@ static int open_key_range(struct call *c, struct query *q, struct query_source *
 
 static bool of_collection(const struct query *q, slice key)
 {
-    return slice_eq(doc_collection(key), q->nql->coll) && (q->nql->coll.n > 0 || key.n == 0 || memchr(key.p, ':', key.n) == NULL);
+    return slice_eq(doc_collection(key), q->nql->coll);
 }
 
 static int next_doc(struct query *q, struct query_source *s, slice *name)

@@ -83,6 +83,7 @@ static int reach(struct query_walk *w, slice name, uint32_t depth)
         w->room = w->room ? 2 * w->room : FIRST_SLOTS;
         w->all = mem_realloc(w->all, w->room * sizeof *w->all);
     }
+    (void)buf_reserve(&w->names, 1);
     w->all[w->n] = (struct reached){w->names.n, (uint32_t)name.n, depth, hash, depth > 0};
     buf_add_slice(&w->names, name);
     w->slot[s] = (uint32_t)++w->n;
