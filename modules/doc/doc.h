@@ -83,7 +83,7 @@ struct doc_data {
     bool given;  /* data is `bytes`; else it is rebuilt from the node */
     slice bytes;
 };
-#define DOC_MAP_FIELDS 15
+#define DOC_MAP_FIELDS 17
 /* A version as it is shown (node_map.h). */
 struct doc_view {
     uint64_t seq;

@@ -44,6 +44,8 @@ static void reply_horizon_row(struct call *c, slice key, uint64_t horizon)
     reply_str(c, "caused_by"), reply_array(c, 0);
     reply_str(c, "commit"), reply_null(c);
     reply_str(c, "data"), reply_null(c);
+    reply_str(c, "type"), reply_null(c);
+    reply_str(c, "expires"), reply_null(c);
 }
 
 struct history {

@@ -3,6 +3,7 @@
 
 #define FIXED_BYTES 640 /* names, numbers, hash and nils of any row, with room to spare */
 #define CAUSE_BYTES 112 /* [seq, hash] */
+#define TAIL_BYTES  96
 
 struct node_map_break {
     size_t at;
@@ -193,7 +194,7 @@ static uint8_t *put_pruned(uint8_t *p, int resp, const struct doc_view *v)
     return PUT(p, "$4\r\ndata\r\n");
 }
 
-/* Up to the name of the last field, `data`. */
+/* Up to the name of `data`. */
 static void encode_head(struct buf *out, int resp, const struct doc_view *v, uint32_t depth)
 {
     const struct node *n = &v->node;
@@ -217,10 +218,31 @@ static void encode_data(struct buf *out, int resp, const slice *data)
     out->n += (size_t)(end - p);
 }
 
+static const char *type_word(const struct node *n)
+{
+    static const char *const words[] = {[TYPE_STRING] = "string", [TYPE_LIST] = "list",     [TYPE_SET] = "set",           [TYPE_ZSET] = "zset",
+                                        [TYPE_HASH] = "hash",     [TYPE_STREAM] = "stream", [TYPE_DOCUMENT] = "document", [TYPE_MODULE] = "module"};
+    bool known = n->space == SPACE_KEY && doc_node_has_key(n) && n->type < sizeof words / sizeof *words;
+    return known ? words[n->type] : NULL;
+}
+
+/* What came to the map later: who follows the log needs both to have the state. */
+static void encode_tail(struct buf *out, int resp, const struct doc_view *v)
+{
+    const char *type = v->pruned ? NULL : type_word(&v->node);
+    uint8_t *start = buf_reserve(out, TAIL_BYTES), *p = PUT(start, "$4\r\ntype\r\n");
+    p = type ? put_bulk(p, slice_str(type)) : put_null(p, resp);
+    p = PUT(p, "$7\r\nexpires\r\n");
+    p = put_optional(p, resp, !v->pruned && v->node.expire_ms != 0, (int64_t)v->node.expire_ms);
+    ASSERT((size_t)(p - start) <= TAIL_BYTES);
+    out->n += (size_t)(p - start);
+}
+
 void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const slice *data, uint32_t depth)
 {
     encode_head(out, resp, v, depth);
     encode_data(out, resp, data);
+    encode_tail(out, resp, v);
 }
 
 /* ---- elements ---- */
@@ -278,6 +300,7 @@ void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_vi
         encode_data(&m->mem, c->resp, r == E_OK ? &data : NULL);
     else
         add_break(m, r); /* in its place: the other fields are still answered */
+    encode_tail(&m->mem, c->resp, v);
     m->n++;
     buf_fini(&mem);
 }
