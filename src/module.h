@@ -81,7 +81,7 @@ API void call_later(struct call *c, enum later_kind kind, bool (*step)(struct ca
 /* Behind call_later, or in a step that returns false: no step before the log may be shown beyond `seq` (engine_safe_seq), or timeout_ms have passed since the command
  * began (0 = no limit) and later_timed_out says so. Thousands may sleep: they cost nothing while nothing is written. */
 API void later_sleep(struct call *c, uint64_t seq, uint64_t timeout_ms);
-API bool later_timed_out(const struct call *c);
+API bool later_timed_out(const struct call *c); /* also what CLIENT UNBLOCK says to one that waits (LATER_WAIT) */
 
 /* ---- reading the past ----
  * Points are ends of commits that the index knows; ms as for ks_view. Each replies. */

@@ -149,7 +149,7 @@ static bool sync_step(struct call *c, void *state)
         reply_int(c, (int64_t)m.durable_seq);
     else if (m.failure)
         reply_failure(c, m.failure);
-    else if (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms)
+    else if (later_timed_out(c) || (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms))
         reply_null(c);
     else
         return false;

@@ -169,7 +169,7 @@ static bool wait_step(struct call *c, void *state)
                     (const char *)c->argv[3].p);
     else if (l.ready)
         reply_int(c, 1);
-    else if (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms)
+    else if (later_timed_out(c) || (w->until_ms && engine_now_ms(doc_engine(c)) >= w->until_ms))
         reply_int(c, 0);
     else
         return false;

@@ -71,6 +71,7 @@ int ks_open(const struct ks_options *o, struct keyspace **out)
     ks->cache_bytes = o->cache_bytes != 0 ? o->cache_bytes : default_cache_bytes();
     ks->active_expiry = true;
     ks->map = mem_zalloc(o->databases * sizeof *ks->map);
+    ks->swaps = mem_zalloc(o->databases * sizeof *ks->swaps);
     ks->lines = mem_zalloc(ENGINE_DATABASES_MAX * sizeof *ks->lines);
     for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) ks->lines[i].lineage = (uint16_t)i;
     lock_open(ks);
@@ -105,6 +106,7 @@ void ks_close(struct keyspace **pks)
     token_fini(&ks->undo.tokens);
     mem_free(ks->lines);
     mem_free(ks->map);
+    mem_free(ks->swaps);
     mem_free(ks);
     *pks = NULL;
 }

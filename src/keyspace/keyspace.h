@@ -45,6 +45,7 @@ struct ks_ctx {
     uint64_t now_ms;          /* the command's time: fixed while it runs; from engine_now_ms */
     slice by;                 /* ACL user, empty = default */
     bool late_hashes;         /* documents' hashes may come late: see ks_hash_finish */
+    bool still;               /* only reads come: what is due is absent, but its removal is not written */
     /* outputs, accumulated: the server resets them per command or per turn as it needs */
     uint64_t end;             /* end address of the newest node written through this context */
     uint64_t last_seq;        /* its seq */
@@ -97,7 +98,7 @@ API void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq
 /* The key's state as WATCH must remember it. */
 API int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp) MUST_CHECK;
 /* Was the key written, deleted, flushed, swapped away or ended by time between two stamps? A key that was already past its expiry at the first, or one
- * that is absent in both databases of a swap, did not change. */
+ * that is absent in both databases of a swap, did not change. After two swaps a key counts as changed: where it was between them is not known. */
 API bool ks_watch_changed(uint64_t then, uint64_t now);
 
 /* ---- reading the past ---- */

@@ -108,6 +108,7 @@ struct keyspace {
     uint64_t expiry_mark_seq, expiry_mark_ms;
     uint64_t evicted, expired, loads;
     uint16_t *map;      /* database -> lineage */
+    uint16_t *swaps;    /* of each database, how many: what WATCH has of them */
     struct line *lines; /* ENGINE_DATABASES_MAX of them */
     unsigned sweep_line, sweep_shard;
     struct grave *graves;
@@ -179,7 +180,7 @@ static inline bool place_due(const struct ks_ctx *c, const struct entry *e)
 
 /* ---- write.c ---- */
 int write_node(struct ks_ctx *c, struct node *n, bool want_hash, struct receipt *r) MUST_CHECK;
-/* Writes the removal of a key whose expiry has come. */
+/* Writes the removal of a key whose expiry has come; nothing when the context is still. */
 int write_expire(struct ks_ctx *c, struct place *p) MUST_CHECK;
 /* Finds the live entry: E_NOTFOUND when there is none; one that is due is expired when that is possible. */
 int write_live(struct ks_ctx *c, slice key, struct place *p) MUST_CHECK;

@@ -130,14 +130,14 @@ void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq)
 /* Live: odd, by the head. Absent: even, by the head, so that making and deleting again shows; 0 for what never was or timed out, so that
  * databases may change places under a key that is in neither. */
 /* A stamp packs lineage (16 bits), the head's seq (47 bits, 0 for what time has ended) and whether the key is live. */
-#define STAMP_SEQ_BITS 47
+#define STAMP_SEQ_BITS 47 /* above them a bit that says live, and the swaps of the database, modulo 2^16 */
 
 int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp)
 {
     ASSERT(db < c->ks->databases);
     struct place p;
     uint16_t lineage = c->ks->map[db];
-    *stamp = (uint64_t)lineage << (STAMP_SEQ_BITS + 1);
+    *stamp = (uint64_t)c->ks->swaps[db] << (STAMP_SEQ_BITS + 1);
     if (key.n > NODE_KEY_MAX) return E_OK;
     int err = place_head(c, ks_line(c->ks, lineage), key, &p);
     if (err != E_OK || p.e == NULL) return err;
@@ -150,8 +150,9 @@ int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp)
 
 bool ks_watch_changed(uint64_t then, uint64_t now)
 {
-    if (then >> (STAMP_SEQ_BITS + 1) != now >> (STAMP_SEQ_BITS + 1)) return (then | now) & 1;
-    return then != now;
+    uint16_t swaps = (uint16_t)((now >> (STAMP_SEQ_BITS + 1)) - (then >> (STAMP_SEQ_BITS + 1)));
+    if (swaps > 1) return true;
+    return swaps == 1 ? (then | now) & 1 : then != now;
 }
 
 struct db_view ks_db(struct ks_ctx *c, uint16_t db)

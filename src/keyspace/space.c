@@ -87,6 +87,8 @@ int ks_swap(struct ks_ctx *c, uint16_t a, uint16_t b)
         u->lineage = a;
         u->other = b;
     }
+    ks->swaps[a]++;
+    ks->swaps[b]++;
     uint16_t was = ks->map[a];
     ks->map[a] = ks->map[b];
     ks->map[b] = was;

@@ -206,6 +206,7 @@ static int end_key(struct ks_ctx *c, struct place *p, uint8_t op, const struct k
 int write_expire(struct ks_ctx *c, struct place *p)
 {
     ASSERT(entry_live(p->e) && place_due(c, p->e));
+    if (c->still) return E_OK;
     int err = end_key(c, p, NODE_EXPIRE, NULL);
     if (err == E_OK) ks_tally(c->ks, &c->ks->expired, 1);
     return err;

@@ -203,7 +203,7 @@ static bool wait_step(struct call *c, void *state)
 {
     const struct waiting *w = state;
     bool durable = durable_up_to(c, w->end);
-    bool over = w->until_ms && c->client->loop->mono_ms >= w->until_ms;
+    bool over = later_timed_out(c) || (w->until_ms && c->client->loop->mono_ms >= w->until_ms);
     bool done = !w->replicas && (!w->local || durable);
     if (!over && !done) return false;
     reply_waited(c, w, durable);

@@ -279,17 +279,14 @@ refused:
 static void visit_unblock(struct sweep *w, struct client *c, struct buf *text, int64_t *count)
 {
     if (!matches(w, c) || !c->later || c->id == w->asker) return;
-    if (!w->unblock_error && later_time_out(c)) { /* it says itself what it says when its time is over */
-        ++*count;
+    if (!w->unblock_error) {
+        *count += later_time_out(c); /* it says itself what it says when its time is over; one that works has none */
         return;
     }
     size_t before = c->out.n;
     struct call call = c->later->call;
     const struct command_entry *e = c->later->command;
-    if (w->unblock_error)
-        reply_error(&call, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
-    else
-        reply_null_array(&call);
+    reply_error(&call, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
     later_cancel(c);
     dispatch_replied(c, e, before);
     client_output(c);

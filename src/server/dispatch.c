@@ -282,12 +282,13 @@ static bool paused(struct client *c, uint32_t flags)
     return kind == PAUSE_ALL || (flags & (CMD_WRITE | CMD_MAY_REPLICATE));
 }
 
-static void run(struct client *c, const struct command_entry *e, const slice *argv, int argc)
+static void run(struct client *c, const struct command_entry *e, const slice *argv, int argc, bool still)
 {
     size_t before = c->out.n;
     uint32_t errors = c->errors;
     struct call call;
     dispatch_prepare(c, &call, argv, argc);
+    call.ks.still = still;
     c->command = e;
     if (e->flags & CMD_LATE_HASH)
         call.ks.late_hashes = (c->flags & NO_LATE_HASHES) == 0;
@@ -335,7 +336,11 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, s
         dispatch_replied(c, e, before);
         return DISPATCH_DONE;
     }
-    if (__builtin_expect(atomic_load_explicit(&c->server->pause, memory_order_relaxed) != PAUSE_NONE, 0) && paused(c, flags)) return DISPATCH_HELD;
+    bool still = false;
+    if (__builtin_expect(atomic_load_explicit(&c->server->pause, memory_order_relaxed) != PAUSE_NONE, 0)) {
+        if (paused(c, flags)) return DISPATCH_HELD;
+        still = (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) == 0;
+    }
     argv[e->parent != NULL] = slice_of(e->row->name, e->name_bytes);
     if (e->parent) argv[0] = slice_of(e->parent->row->name, e->parent->name_bytes);
     if (__builtin_expect(c->flags & CLIENT_MULTI, 0) && !runs_in_multi(e)) {
@@ -344,6 +349,6 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, s
         dispatch_replied(c, e, before);
         return DISPATCH_DONE;
     }
-    run(c, e, argv, argc);
+    run(c, e, argv, argc, still);
     return DISPATCH_DONE;
 }

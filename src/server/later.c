@@ -117,7 +117,8 @@ void later_cancel(struct client *c)
     if (c->later) unlink_later(c);
 }
 
-static void step_one(struct later *w)
+/* True when it has replied. */
+static bool step_one(struct later *w)
 {
     struct client *c = w->call.client;
     size_t before = c->out.n;
@@ -127,12 +128,13 @@ static void step_one(struct later *w)
     w->call.ks.nodes = 0;
     w->call.ks.end = c->end;
     w->call.ks.last_seq = c->last_seq;
+    w->call.ks.still = atomic_load_explicit(&c->server->pause, memory_order_relaxed) != PAUSE_NONE && !(w->command->flags & CMD_WRITE);
     bool done = w->step(&w->call, w->state);
     ks_view_release(&w->call.ks);
     dispatch_wrote(c, &w->call.ks);
     if (!done) {
         ASSERT(c->out.n == before);
-        return;
+        return false;
     }
     const struct command_entry *e = w->command;
     unlink_later(c);
@@ -140,6 +142,7 @@ static void step_one(struct later *w)
     dispatch_replied(c, e, before);
     client_output(c);
     loop_resume(c->loop, c);
+    return true;
 }
 
 void later_run(struct loop *l, bool moved)
@@ -149,7 +152,7 @@ void later_run(struct loop *l, bool moved)
         if (w->call.client->flags & CLIENT_CLOSING) continue;
         if (moved || w->kind == LATER_TURN) {
             loop_tick(l);
-            step_one(w);
+            (void)step_one(w);
         }
     }
 }
@@ -209,12 +212,14 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *t, int events)
 bool later_time_out(struct client *c)
 {
     struct later *w = c->later;
-    if (!w || !w->asleep) return false;
-    wake_up(c->loop, w);
+    if (!w || (!w->asleep && w->kind != LATER_WAIT)) return false;
+    bool slept = w->asleep;
+    if (slept) wake_up(c->loop, w);
     w->timed_out = true;
     loop_tick(c->loop);
-    step_one(w);
-    return true;
+    if (step_one(w) || slept) return true;
+    w->timed_out = false;
+    return false;
 }
 
 void later_wake(struct loop *l)
@@ -236,7 +241,7 @@ void later_wake(struct loop *l)
     loop_tick(l);
     for (struct later *w = woken, *next; w; w = next) {
         next = w->wake_next;
-        step_one(w);
+        (void)step_one(w);
     }
 }
 

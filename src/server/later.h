@@ -33,7 +33,7 @@ bool later_wants_turns(const struct loop *l);
 void later_wake(struct loop *l);
 /* After this loop's writes became safe: other loops' sleepers hear of it. */
 void later_tell_others(struct loop *l);
-/* Steps a sleeping one as if its time were over; false when it does not sleep. */
+/* Steps one that waits as if its time were over; false when it does not wait, or not for a time. */
 bool later_time_out(struct client *c);
 
 #endif

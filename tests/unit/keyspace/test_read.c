@@ -149,7 +149,31 @@ static void test_a_watch_sees_every_kind_of_change(void **state)
     uint64_t four = stamp(f, 0, "k");
     assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
     assert_true(ks_watch_changed(four, stamp(f, 0, "k")));
+    assert_false(ks_watch_changed(stamp(f, 1, "other"), stamp(f, 0, "other"))); /* absent in both */
+    four = stamp(f, 1, "k");
+    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
+    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
+    assert_true(ks_watch_changed(four, stamp(f, 1, "k"))); /* back where it was, but it had gone */
+    four = stamp(f, 1, "k");
+    assert_int_equal(ks_swap(&f->c, 0, 2), E_OK);
     assert_int_equal(stamp(f, 1, "k"), four);
+}
+
+static void test_a_still_context_writes_no_removal(void **state)
+{
+    struct fixture *f = *state;
+    struct engine_marks before, after;
+    put_until(f, "k", "v", f->c.now_ms + 5);
+    f->c.now_ms += 5;
+    engine_get_marks(f->e, &before);
+    f->c.still = true;
+    assert_absent(f, "k");
+    engine_get_marks(f->e, &after);
+    assert_int_equal(after.last_seq, before.last_seq);
+    f->c.still = false;
+    assert_absent(f, "k");
+    engine_get_marks(f->e, &after);
+    assert_int_equal(after.last_seq, before.last_seq + 1);
 }
 
 static void test_a_stale_key_is_like_one_that_never_was(void **state)
@@ -196,6 +220,7 @@ int main(void)
         WITH_KEYSPACE(test_reading_an_expired_key_logs_its_removal_once),
         WITH_KEYSPACE(test_usage_knows_idle_time_and_frequency),
         WITH_KEYSPACE(test_a_watch_sees_every_kind_of_change),
+        WITH_KEYSPACE(test_a_still_context_writes_no_removal),
         WITH_KEYSPACE(test_a_stale_key_is_like_one_that_never_was),
         WITH_KEYSPACE(test_a_key_beyond_the_limit_is_absent_and_too_big_to_write),
     };

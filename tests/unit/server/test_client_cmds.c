@@ -69,6 +69,10 @@ static void unblock(void **state)
     for (int i = 0; i < 50; i++) bed_turn(b);
     bed_ask(b, 0, "CLIENT UNBLOCK 2 ERROR\r\nCLIENT UNBLOCK 2\r\nCLIENT UNBLOCK x\r\n", ":1\r\n:0\r\n-ERR value is not an integer or out of range\r\n");
     bed_wait(b, 1, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n+PONG\r\n");
+    bed_send(b, 1, "WAIT 1 0\r\nPING\r\n");
+    for (int i = 0; i < 50; i++) bed_turn(b);
+    bed_ask(b, 0, "CLIENT UNBLOCK 2 TIMEOUT\r\n", ":1\r\n");
+    bed_wait(b, 1, ":0\r\n+PONG\r\n"); /* as when the time is over */
     bed_free(&b);
 }
 
