@@ -65,7 +65,7 @@ void cmd_dpatch(struct call *c)
     if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
     int live = doc_live(c, key, true, &v);
     if (live < 0) return;
-    if (live && o.nx) {
+    if ((live && o.nx) || (!live && o.xx)) {
         reply_null(c);
         return;
     }

@@ -16,6 +16,9 @@ struct batch {
     struct engine *e;
     struct buf records; /* length words are zero: published last */
     uint32_t *words;
+    struct {
+        size_t at, bytes; /* in records */
+    } *nodes;
     size_t n, cap;
     size_t last_off, last_bytes; /* of the newest record, sealed when it is known whether one follows */
     uint64_t first_seq, ts_ms;
@@ -130,16 +133,29 @@ void engine_batch_add(struct batch *b, struct node *n, bool want_hash, struct re
     if (b->n == b->cap) {
         b->cap = b->cap ? b->cap * 2 : 16;
         b->words = mem_realloc(b->words, b->cap * sizeof(*b->words));
+        b->nodes = mem_realloc(b->nodes, b->cap * sizeof(*b->nodes));
     }
     uint8_t *rec = buf_reserve(&b->records, size);
     memset(rec, 0, RECORD_HEADER_BYTES);
     uint8_t *end = node_encode(n, rec + RECORD_HEADER_BYTES);
     ASSERT(end == rec + RECORD_HEADER_BYTES + bytes);
     if (want_hash && out) blake2b_256(out->hash, rec + RECORD_HEADER_BYTES, bytes);
+    b->nodes[b->n].at = b->records.n + RECORD_HEADER_BYTES;
+    b->nodes[b->n].bytes = bytes;
     b->last_off = b->records.n;
     b->last_bytes = bytes;
     b->records.n += size;
     b->n++;
+}
+
+bool engine_batch_hash(const struct batch *b, uint64_t seq, uint8_t hash[HASH_BYTES])
+{
+    ASSERT(b);
+    ASSERT(hash);
+    if (seq < b->first_seq || seq - b->first_seq >= b->n) return false;
+    size_t i = (size_t)(seq - b->first_seq);
+    blake2b_256(hash, b->records.p + b->nodes[i].at, b->nodes[i].bytes);
+    return true;
 }
 
 size_t engine_batch_count(const struct batch *b)
@@ -182,6 +198,7 @@ void engine_batch_abort(struct batch **batch)
     ASSERT(b->n <= RING_COMMIT_NODES_MAX);
     buf_fini(&b->records);
     mem_free(b->words);
+    mem_free(b->nodes);
     mem_free(b);
     *batch = NULL;
 }

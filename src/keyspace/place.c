@@ -158,6 +158,7 @@ int place_hash(struct ks_ctx *c, const struct place *p, uint8_t out[HASH_BYTES])
         memcpy(out, known, HASH_BYTES);
         return E_OK;
     }
+    if (c->batch != NULL && engine_batch_hash(c->batch, p->e->head, out)) return E_OK; /* not in the log yet */
     struct buf mem = {0};
     slice raw;
     struct node n;
