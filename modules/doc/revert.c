@@ -25,17 +25,6 @@ static bool load_past(struct call *c, slice key, slice point, struct past *p)
     return false;
 }
 
-/* IFHASH speaks of any type here; entries in memory keep only documents' hashes. */
-static bool conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
-{
-    uint8_t hash[HASH_BYTES];
-    if (!v || !o->has_ifhash || v->hash) return doc_conditions_hold(c, key, o, v);
-    struct ks_value with = *v;
-    if (!doc_hash_of(c, v->seq, hash)) return false;
-    with.hash = hash;
-    return doc_conditions_hold(c, key, o, &with);
-}
-
 static bool is_equal(const struct ks_value *now, const struct past *p)
 {
     if (!now || !p->there) return !now && !p->there;
@@ -73,7 +62,7 @@ static void revert_key(struct call *c, slice key, struct past *p, struct doc_opt
         reply_null(c);
         return;
     }
-    if (!conditions_hold(c, key, o, live ? &v : NULL)) return;
+    if (!doc_conditions_hold(c, key, o, live ? &v : NULL)) return;
     if (is_equal(live ? &v : NULL, p))
         reply_null(c);
     else

@@ -15,10 +15,18 @@ static void reply_conflict_hash(struct call *c, slice key, slice expected, const
                 (const char *)expected.p, hex);
 }
 
-/* IFSEQ and IFHASH against the live version (NULL: none). */
+/* IFSEQ and IFHASH against the live version (NULL: none). What was not read since the start has its hash in the log alone. */
 bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
 {
     uint64_t seq = v ? v->seq : 0;
+    uint8_t hash[HASH_BYTES];
+    struct ks_value with;
+    if (o->has_ifhash && v != NULL && v->hash == NULL) {
+        if (!doc_hash_of(c, seq, hash)) return false;
+        with = *v;
+        with.hash = hash;
+        v = &with;
+    }
     if (o->has_ifseq && o->if_seq != seq) {
         reply_conflict_seq(c, key, o->if_seq, seq);
         return false;

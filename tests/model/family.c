@@ -1,4 +1,41 @@
+#include "tests/model/family_graph.h"
+#include "tests/model/family_whole.h"
 #include "tests/model/family_writes.h"
+
+static void change(void)
+{
+    switch (rnd(60)) {
+    case 0: case 1: do_rename(); break;
+    case 2: case 3: do_copy(); break;
+    case 4: do_restore(); break;
+    case 5: case 6: case 7: do_tag(); break;
+    case 8: if (rnd(4) == 0) do_flush(); break;
+    case 9: if (rnd(3) == 0) do_swap(); break;
+    case 10: if (rnd(3) == 0) do_expire(); break;
+    case 11: case 12: do_revert_many(); break;
+    case 13: do_select(); break;
+    case 14: case 15: case 16: case 17: case 18: case 19: do_multi(); break;
+    default: do_one(); break;
+    }
+}
+
+static void look(void)
+{
+    if (head < 3) return;
+    switch (rnd(10)) {
+    case 0: check_past(); break;
+    case 1: check_valid(); break;
+    case 2: check_line(); break;
+    case 3: check_history(); break;
+    case 4: check_view(); break;
+    case 5: check_diff(); break;
+    case 6: check_links(); break;
+    case 7: check_traverse(); break;
+    case 8: check_trace(); break;
+    default: check_now(); break;
+    }
+}
+
 int main(int argc, char **argv)
 {
     unsigned long steps = 2000;
@@ -12,11 +49,14 @@ int main(int argc, char **argv)
     fflush(stdout);
     rng = seed * 0x9e3779b97f4a7c15u + 11;
     oracle_init();
+    for (int i = 0; i < TAGS; i++) snprintf(tags[i].name, sizeof tags[i].name, "t%d", i), tags[i].seq = -1;
     server_start(&server, NULL, NULL);
     r = server_connect(&server, resp);
     started_ms = server_ms();
     for (step_no = 0; step_no < steps; step_no++) {
-        if (rnd(6)) do_one(); else do_multi();
+        change();
+        look();
+        if (step_no % 500 == 499) do_restart();
     }
     redisFree(r);
     server_stop(&server);

@@ -61,7 +61,7 @@ static const char *const rels[RELS] = {"of", "to"};
 static struct place *places;
 static size_t places_cap;
 static long long head;
-static struct ref pending[64];
+static struct ref pending[400];
 static int n_pending;
 static long long started_ms;
 static int number, contents[DBS] = {0, 1}; /* the number selected; which content a number names */
@@ -228,7 +228,7 @@ static inline struct version *push(struct key *k, const struct version *v)
     struct version *out = &k->v[k->n++];
     *out = *v;
     if (!v->flush) {
-        if (n_pending == 64) abort();
+        if (n_pending == 400) abort();
         pending[n_pending++] = (struct ref){k, k->n - 1};
         out->seq = head + n_pending;
         out->ver = 0;

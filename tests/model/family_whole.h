@@ -1,0 +1,229 @@
+/* What touches more than one key by itself: renames and copies, whole databases, tags, time, reverts of many keys, restarts. */
+#ifndef VARVE_TESTS_MODEL_FAMILY_WHOLE_H
+#define VARVE_TESTS_MODEL_FAMILY_WHOLE_H
+
+#include "tests/model/family_reads.h"
+
+static inline struct version plain_copy(const struct version *v)
+{
+    struct version out = nothing;
+    out.kind = v->kind, out.expire = v->expire, out.any_order = true;
+    memcpy(out.text, v->text, sizeof out.text);
+    return out;
+}
+
+static inline void do_rename(void)
+{
+    struct key *k = &keys[content()][rnd(KEYS)], *to = &keys[content()][rnd(KEYS)];
+    struct version v = plain_copy(last_of(k)), gone = nothing;
+    redisReply *got = query("RENAME %s %s", k->name, to->name);
+    gone.any_order = true;
+    if (!is_live(k)) {
+        if (got->type != REDIS_REPLY_ERROR) fail("RENAME of nothing", "an error", "none");
+    } else {
+        expect_str("RENAME", "OK", text_of(got));
+        if (to != k) push(k, &gone), push(to, &v);
+    }
+    settle();
+    freeReplyObject(got);
+}
+
+static inline void do_copy(void)
+{
+    bool move = rnd(2), there = rnd(2);
+    int target = there ? contents[1 - number] : content();
+    struct key *k = &keys[content()][rnd(KEYS)], *to = &keys[target][move ? k->index : (int)rnd(KEYS)];
+    struct version v = plain_copy(last_of(k)), gone = nothing;
+    gone.any_order = true;
+    long long want;
+    if (move) {
+        if (!there) return;
+        want = is_live(k) && !is_live(to);
+        expect_int("MOVE", want, query("MOVE %s %d", k->name, 1 - number)->integer);
+        if (want) push(k, &gone);
+    } else {
+        if (to == k) return;
+        bool replace = rnd(2);
+        want = is_live(k) && (replace || !is_live(to));
+        expect_int("COPY", want, query("COPY %s %s DB %d%s", k->name, to->name, there ? 1 - number : number, replace ? " REPLACE" : "")->integer);
+    }
+    if (want) push(to, &v);
+    settle();
+}
+
+static inline void do_restore(void)
+{
+    struct key *k = &keys[content()][rnd(KEYS)], *to = &keys[content()][rnd(KEYS)];
+    struct version v = plain_copy(last_of(k));
+    v.expire = 0;
+    if (!is_live(k)) return;
+    redisReply *dump = query("DUMP %s", k->name);
+    if (dump->type != REDIS_REPLY_STRING) fail("DUMP", "bytes", text_of(dump) ? text_of(dump) : "(nil)");
+    redisReply *got = ask(r, "RESTORE %s 0 %b REPLACE", to->name, dump->str, dump->len);
+    expect_str("RESTORE", "OK", text_of(got));
+    last_reply = NULL;
+    if (is_live(to)) last_reply = NULL;
+    push(to, &v);
+    settle();
+    freeReplyObject(dump);
+    freeReplyObject(got);
+}
+
+static inline void push_flush(int db, long long seq)
+{
+    struct version v = nothing;
+    v.flush = true, v.seq = seq;
+    for (int i = 0; i < KEYS; i++) push(&keys[db][i], &v);
+    for (int i = 0; i < KEYS * RELS * KEYS; i++) {
+        struct key *l = &links[db][i / (RELS * KEYS)][i / KEYS % RELS][i % KEYS];
+        if (l->n) push(l, &v);
+    }
+}
+
+static inline void do_flush(void)
+{
+    bool all = rnd(3) == 0;
+    int which = content();
+    must_ok(query(all ? "FLUSHALL" : "FLUSHDB"));
+    settle_others((int)(head_seq() - head));
+    for (int d = 0; d < DBS; d++)
+        if (all || d == which) push_flush(d, head);
+}
+
+static inline void do_swap(void)
+{
+    if (n_swaps == SWAPS_MAX) return;
+    must_ok(query("SWAPDB 0 1"));
+    settle_others(1);
+    int was = contents[0];
+    contents[0] = contents[1], contents[1] = was;
+    swaps[n_swaps++] = head;
+}
+
+static inline void do_tag(void)
+{
+    struct tag *t = &tags[rnd(TAGS)];
+    long long seq = rnd(2) ? head : (long long)rnd((uint64_t)head + 1);
+    if (rounded(seq) == 0) return;
+    if (rnd(4) == 0) {
+        expect_int("DTAG DEL", t->seq >= 0, query("DTAG DEL %s", t->name)->integer);
+        settle_others(t->seq >= 0);
+        t->seq = -1;
+    } else {
+        bool force = rnd(2);
+        redisReply *v = query("DTAG SET %s %lld%s", t->name, seq, force ? " FORCE" : "");
+        bool good = t->seq < 0 || force;
+        if (good != (v->type != REDIS_REPLY_ERROR)) fail("DTAG SET", good ? "OK" : "an error", text_of(v));
+        freeReplyObject(v);
+        long long at = rounded(seq);
+        settle_others((int)(head_seq() - head));
+        if (good) t->seq = at;
+    }
+    for (int i = 0; i < TAGS; i++) {
+        redisReply *v = query("DTAG GET %s", tags[i].name);
+        if (tags[i].seq < 0 ? v->type != REDIS_REPLY_NIL : field(v, "seq")->integer != tags[i].seq) fail("DTAG GET", tags[i].name, "another");
+        freeReplyObject(v);
+    }
+}
+
+/* A key whose time comes soon, and is waited for. */
+static inline void do_expire(void)
+{
+    struct key *k = &keys[content()][rnd(KEYS)];
+    struct version v = nothing, gone = nothing;
+    bool text = last_of(k)->kind == STRING || rnd(3) == 0;
+    v.kind = text ? STRING : DOCUMENT;
+    snprintf(v.text, sizeof v.text, text ? "soon" : "{\"a\":%d}", (int)rnd(4));
+    v.expire = server_ms() + 25;
+    redisReply *got = text ? query("SET %s %s PXAT %lld", k->name, v.text, v.expire) : query("DPUT %s %s PXAT %lld", k->name, v.text, v.expire);
+    if (got->type == REDIS_REPLY_ERROR) fail("a write", "none", got->str);
+    freeReplyObject(got);
+    push(k, &v);
+    if (head_seq() != head + 1) abort(); /* too slow a machine: nothing can be said */
+    settle();
+    while (server_ms() <= last_of(k)->expire) continue;
+    expect_int("EXISTS of what has run out", 0, query("EXISTS %s", k->name)->integer);
+    gone.expired = true;
+    push(k, &gone);
+    for (int i = 0; i < 1000 && head_seq() == head; i++) freeReplyObject(query("EXISTS %s", k->name));
+    settle();
+}
+
+/* ---- DREVERT of many ---- */
+
+static inline bool revert_one(struct key *k, int then_db, long long at, int *restored, int *deleted, bool dry)
+{
+    const struct key *t = k->link ? &links[then_db][k->index][k->rel][k->other] : &keys[then_db][k->index];
+    const struct version *then = k->link ? version_at(t, at) : state_at(t, at), *now = last_of(k);
+    if (version_at(t, at)->may_go || (compactions && version_at(t, at) == &nothing)) return false;
+    struct version v = plain_copy(then);
+    bool back = then->kind != ABSENT;
+    if (!back && now->kind == ABSENT) return true;
+    bool same = back && now->kind == then->kind && strcmp(now->text, then->text) == 0;
+    if (same && now->expire == then->expire) return true;
+    if (back) ++*restored;
+    else ++*deleted;
+    v.meta = same;
+    snprintf(v.note, sizeof v.note, same ? "" : "all");
+    if (!dry) push(k, &v);
+    return true;
+}
+
+static inline void do_revert_many(void)
+{
+    static const char *const prefixes[] = {"c:", "d:", "k", "c:1", ""};
+    long long seq = head > 40 ? head - (long long)rnd(40) : head, at = rounded(seq);
+    const char *prefix = prefixes[rnd(5)];
+    int then_db = content_at(at), restored = 0, deleted = 0;
+    bool dry = rnd(2), good = true;
+    if (then_db != content() && rnd(4)) return;
+    for (int i = 0; good && i < KEYS; i++) {
+        struct key *k = &keys[content()][i];
+        if (strncmp(k->name, prefix, strlen(prefix)) != 0) continue;
+        good = revert_one(k, then_db, at, &restored, &deleted, dry);
+        for (int j = 0; good && j < RELS * KEYS; j++) good = revert_one(&links[content()][i][j / KEYS][j % KEYS], then_db, at, &restored, &deleted, dry);
+        if (n_pending > 300) good = false;
+    }
+    if (!good) {
+        forget_pending();
+        return;
+    }
+    char what[32] = "ALL";
+    if (prefix[0]) snprintf(what, sizeof what, "PREFIX %s", prefix);
+    redisReply *v = query("DREVERT %s %lld%s NOTE all", what, seq, dry ? " DRYRUN" : "");
+    last_reply = v;
+    if (is_error(v, "PRUNED") && compactions) {
+        forget_pending();
+    } else {
+        if (v->type == REDIS_REPLY_ERROR) fail("DREVERT of many", "a map", v->str);
+        expect_int("restored", restored, field(v, "restored")->integer);
+        expect_int("deleted", deleted, field(v, "deleted")->integer);
+        expect_int("changed", restored + deleted, field(v, "changed")->integer);
+        if (!dry && n_pending) {
+            expect_int("first_seq", head + 1, field(v, "first_seq")->integer);
+            expect_int("last_seq", head + n_pending, field(v, "last_seq")->integer);
+        }
+    }
+    settle();
+    last_reply = NULL;
+    freeReplyObject(v);
+}
+
+static inline void do_select(void)
+{
+    number = 1 - number;
+    must_ok(query("SELECT %d", number));
+}
+
+static inline void do_restart(void)
+{
+    redisFree(r);
+    if (rnd(2)) server_stop(&server);
+    else server_kill(&server);
+    server_again(&server);
+    r = server_connect(&server, resp);
+    must_ok(query("SELECT %d", number));
+    expect_int("the log after a restart", head, head_seq());
+}
+
+#endif
