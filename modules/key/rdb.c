@@ -22,7 +22,7 @@ static uint64_t crc_of_byte(uint64_t v)
 uint64_t rdb_crc64(uint64_t crc, const void *bytes, size_t n)
 {
     static uint64_t table[256];
-    static _Atomic bool ready;
+    static bool ready;
     if (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE)) { /* two threads would write the same */
         for (unsigned i = 0; i < 256; i++) __atomic_store_n(&table[i], crc_of_byte(i), __ATOMIC_RELAXED);
         __atomic_store_n(&ready, true, __ATOMIC_RELEASE);

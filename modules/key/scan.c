@@ -89,8 +89,8 @@ static bool parse_scan(struct call *c, struct scan_options *o, struct found *f)
             continue;
         } else if (value && arg_is(c, i, "type")) {
             o->type = 0;
-            for (uint8_t t = TYPE_STRING; t <= TYPE_MODULE; t++)
-                if (slice_is(c->argv[i + 1], key_type_name(t))) o->type = t;
+            for (unsigned t = TYPE_STRING; t <= TYPE_MODULE; t++)
+                if (slice_is(c->argv[i + 1], key_type_name((uint8_t)t))) o->type = (uint8_t)t;
             o->no_such_type = o->type == 0;
             continue;
         }

@@ -294,7 +294,7 @@ static void run(struct client *c, const struct command_entry *e, const slice *ar
         call.ks.late_hashes = (c->flags & NO_LATE_HASHES) == 0;
     else
         dispatch_finish_hashes(c->loop);
-    /* A reading costs as much as a look-up: one command's end is the next one's beginning. */
+    /* A reading of the clock costs some nanoseconds: one command's end is the next one's beginning. */
     uint64_t from = c->loop->ticked ? c->loop->ticked : cycles_now();
     if (e->flags & (CMD_WRITE | CMD_READONLY | CMD_WHOLE | CMD_MANY))
         run_locked(&call, e, before);

@@ -6,6 +6,8 @@
  * answer only once a compaction was begun; a row left out never is.
  *
  * test_index_crash [--points N] [--seed S]: N faults (0: without end). */
+#include "points.h"
+
 #include "base/json.h"
 #include "base/logline.h"
 #include "base/mem.h"
@@ -433,26 +435,9 @@ static bool one_point(enum mode mode, uint64_t event, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    uint64_t points = POINTS_DEFAULT, seed = 1, passed = 0, failed = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--points") == 0) points = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    if (points == 0) points = UINT64_MAX;
-    log_set_level(LOG_NOTHING);
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    const char *only = getenv("CRASH_EVENT"); /* with CRASH_MODE: one point again, for looking into it */
-    if (only) {
-        log_set_level(LOG_DEBUG);
-        return !one_point((enum mode)strtoull(getenv("CRASH_MODE") ? getenv("CRASH_MODE") : "0", NULL, 10), strtoull(only, NULL, 10), seed);
-    }
+    struct points p = points_from(argc, argv, POINTS_DEFAULT);
+    if (p.only) return !one_point((enum mode)p.mode, p.event, p.seed);
     /* Every point has a workload of its own: what counts is in what state a build is when it ends. */
-    for (; passed + failed < points; seed++) {
-        if (one_point((enum mode)(seed % MODES), 1 + seed * 7919 % 311, seed))
-            passed++;
-        else if (++failed >= 20)
-            points = 0;
-    }
-    printf("index crash points: %llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
-    return failed ? 1 : 0;
+    for (; points_left(&p); p.seed++) points_count(&p, one_point((enum mode)(p.seed % MODES), 1 + p.seed * 7919 % 311, p.seed));
+    return points_end(&p, "index");
 }

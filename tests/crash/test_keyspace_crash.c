@@ -9,6 +9,7 @@
  *
  * test_keyspace_crash [--points N] [--seed S]: N crashes (0: without end). CRASH_EVENT and CRASH_MODE in the environment: one of them again. */
 #include "ks_oracle.h"
+#include "points.h"
 
 #include "base/logline.h"
 #include "base/os_sim.h"
@@ -604,28 +605,12 @@ static uint64_t count_events(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    uint64_t points = POINTS_DEFAULT, seed = 1, passed = 0, failed = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--points") == 0) points = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 10);
+    struct points p = points_from(argc, argv, POINTS_DEFAULT);
+    if (p.only) return !one_point(p.seed, p.event, p.mode != 0);
+    for (; points_left(&p); p.seed++) {
+        uint64_t events = count_events(p.seed);
+        if (events == 0) points_count(&p, false);
+        for (uint64_t i = 0; i < 2 * events && points_left(&p); i++) points_count(&p, one_point(p.seed, 1 + i / 2, i % 2));
     }
-    if (points == 0) points = UINT64_MAX;
-    log_set_level(LOG_NOTHING);
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    const char *only = getenv("CRASH_EVENT");
-    if (only) {
-        log_set_level(LOG_DEBUG);
-        return !one_point(seed, strtoull(only, NULL, 10), getenv("CRASH_MODE") != NULL);
-    }
-    for (; passed + failed < points; seed++) {
-        uint64_t events = count_events(seed);
-        failed += events == 0;
-        for (uint64_t i = 0; i < 2 * events && passed + failed < points; i++) {
-            bool good = one_point(seed, 1 + i / 2, i % 2);
-            passed += good;
-            failed += !good;
-        }
-    }
-    printf("keyspace crash points: %llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
-    return failed ? 1 : 0;
+    return points_end(&p, "keyspace");
 }

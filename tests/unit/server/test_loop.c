@@ -44,7 +44,7 @@ static void time_is_set_once_a_turn(void **state)
     assert_false(l->clock_set);
     loop_tick(l);
     uint64_t now = l->now_ms;
-    usleep(3000);
+    for (struct timespec t = {0}; (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 <= now + 1;) clock_gettime(CLOCK_REALTIME, &t);
     loop_tick(l);
     assert_int_equal(l->now_ms, now);
     loop_clock(l);
