@@ -221,8 +221,11 @@ void cmd_dcolls(struct call *c)
     struct colls k = {c, db.lineage, 0};
     size_t token = reply_begin(c);
     r = engine_collections(doc_engine(c), db.lineage, at, reply_coll, &k);
-    if (r != E_OK) {
-        reply_failure(c, r); /* a list that is not whole says so in its last element */
+    if (r != E_OK) { /* a list that is not whole says so in its last element */
+        if (r == E_PRUNED)
+            doc_reply_pruned(c, slice_str("*"), engine_horizon(doc_engine(c)));
+        else
+            reply_failure(c, r);
         if (k.n++ == 0) return;
     }
     reply_end_array(c, token, k.n);

@@ -1,13 +1,13 @@
 /* The books: opening, saving, totals, and what merging may forget.
  *
- * Saved form, version 2 (all varints unless said): u8 version, seq, newest ms, horizon of keys, nodes, bytes, plain sum, plain n;
- * horizons of documents, changes, document changes; dead bytes, waiting bytes; tags and rules (named.h);
+ * Saved form, version 3 (all varints unless said): u8 version, seq, newest ms, horizon of keys, nodes, bytes, plain sum, plain n;
+ * horizons of documents, changes, document changes, readable; dead bytes, waiting bytes; tags and rules (named.h);
  * number of lineages with counts, then each: u16 lineage, keys, docs, expiring, links; collections (collections.c); sorted indexes (sorted
  * definitions, fold_sorted.c). Flushes and swaps are not in it: they are read from the S range, up to seq. */
 #include "engine/books.h"
 #include "base/mem.h"
 
-#define SAVED_VERSION   2 /* 1 had one horizon only */
+#define SAVED_VERSION   3 /* 1 had one horizon only, 2 not the readable one */
 #define EXPIRY_GRACE_MS (24u * 3600 * 1000)
 
 /* ---- probe buffers ---- */
@@ -97,15 +97,19 @@ static int load_lineages(struct fold *f, const uint8_t **p, const uint8_t *end)
     return E_OK;
 }
 
-/* What version 2 added. */
-static int load_second(struct fold *f, const uint8_t **from, const uint8_t *end)
+/* What version 2 added. Whatever it dropped was superseded at or before what its books had come to. */
+static int load_second(struct fold *f, unsigned version, const uint8_t **from, const uint8_t *end)
 {
     _Atomic uint64_t *field[] = {&f->horizon[HORIZON_DOCUMENTS], &f->horizon[HORIZON_CHANGES], &f->horizon[HORIZON_DOCUMENT_CHANGES],
-                                 &f->dead, &f->waiting};
+                                 &f->horizon[HORIZON_READABLE], &f->dead, &f->waiting};
     const uint8_t *p = *from;
     uint64_t v;
-    for (size_t i = 0; p && i < sizeof field / sizeof field[0]; i++)
-        if ((p = get_varint(p, end, &v))) book_set(field[i], v);
+    for (size_t i = 0; p && i < sizeof field / sizeof field[0]; i++) {
+        if (version == 2 && field[i] == &f->horizon[HORIZON_READABLE])
+            book_set(field[i], book_get(&f->horizon[HORIZON_CHANGES]) ? book_get(&f->seq) : 0);
+        else if ((p = get_varint(p, end, &v)))
+            book_set(field[i], v);
+    }
     int rc = p ? named_load(&f->named, &p, end) : E_CORRUPT;
     if (!rc) *from = p;
     return rc;
@@ -150,7 +154,7 @@ static int load_saved(struct fold *f, slice saved)
         if ((p = get_varint(p, end, &v))) book_set(head[i], v);
     f->horizons_known = version > 1;
     int rc = p ? E_OK : E_CORRUPT;
-    if (!rc && version > 1) rc = load_second(f, &p, end);
+    if (!rc && version > 1) rc = load_second(f, version, &p, end);
     if (!rc) rc = load_lineages(f, &p, end);
     if (!rc) rc = collections_load(&f->collections, &p, end);
     if (!rc) rc = sorted_load(f, &p, end);
@@ -224,8 +228,10 @@ void fold_close(struct fold **out)
 
 void fold_raise_horizons(struct fold *f, const struct engine_horizons *to)
 {
-    const uint64_t v[HORIZONS] = {to->keys, to->documents, to->changes, to->document_changes};
+    uint64_t v[HORIZONS] = {to->keys, to->documents, to->changes, to->document_changes, to->readable};
     ASSERT(f);
+    if (v[HORIZON_READABLE] < to->keys) v[HORIZON_READABLE] = to->keys;
+    if (v[HORIZON_READABLE] < to->documents) v[HORIZON_READABLE] = to->documents;
     for (size_t i = 0; i < HORIZONS; i++)
         if (v[i] > book_get(&f->horizon[i])) book_set(&f->horizon[i], v[i]);
 }
@@ -244,7 +250,8 @@ void engine_get_horizons(struct engine *e, struct engine_horizons *out)
     *out = (struct engine_horizons){.keys = book_get(&f->horizon[HORIZON_KEYS]),
                                     .documents = book_get(&f->horizon[HORIZON_DOCUMENTS]),
                                     .changes = book_get(&f->horizon[HORIZON_CHANGES]),
-                                    .document_changes = book_get(&f->horizon[HORIZON_DOCUMENT_CHANGES])};
+                                    .document_changes = book_get(&f->horizon[HORIZON_DOCUMENT_CHANGES]),
+                                    .readable = book_get(&f->horizon[HORIZON_READABLE])};
 }
 
 void fold_get_totals(struct fold *f, struct fold_totals *out)

@@ -16,7 +16,7 @@ struct lineage_book {
     _Atomic uint64_t keys, docs, expiring, links;
 };
 
-enum { HORIZON_KEYS, HORIZON_DOCUMENTS, HORIZON_CHANGES, HORIZON_DOCUMENT_CHANGES, HORIZONS };
+enum { HORIZON_KEYS, HORIZON_DOCUMENTS, HORIZON_CHANGES, HORIZON_DOCUMENT_CHANGES, HORIZON_READABLE, HORIZONS };
 enum { POLICY_KEYS_VERSIONS, POLICY_KEYS_AGE, POLICY_DOCUMENTS_VERSIONS, POLICY_DOCUMENTS_AGE, POLICY_PERCENTAGE, POLICY_MIN_BYTES, POLICY_WORDS };
 
 struct fold {
@@ -30,7 +30,7 @@ struct fold {
     _Atomic uint64_t seq;         /* newest folded */
     _Atomic uint64_t newest_ms;   /* largest time folded */
     _Atomic uint64_t horizon[HORIZONS]; /* struct engine_horizons, in its order */
-    bool horizons_known;                /* false: saved before there were four of them, or not saved at all */
+    bool horizons_known;                /* false: saved when there was one only, or not saved at all */
     _Atomic uint64_t nodes, bytes; /* folded and not forgotten */
     _Atomic uint64_t policy[POLICY_WORDS]; /* struct engine_policy, in its order. Any thread */
     atomic_bool policy_known;     /* it was set once */

@@ -272,7 +272,7 @@ static void fill_status(struct compaction *c, bool running, int result)
         .held = p->held,
         .bytes_before = c->bytes_before ? c->bytes_before : p->bytes_before,
         .bytes_after = p->bytes_after,
-        .horizon = p->horizons.keys,
+        .horizon = p->horizons.readable,
         .segments = segments,
         .done = c->done,
         .total = total,

@@ -256,6 +256,24 @@ static void mark_forgotten(struct plan_work *w)
     }
 }
 
+/* From which seq on can the key be told at every point? What is gone hides its points up to the version behind it, or up to the flush that hid it as long as
+ * its entry stands. A key of which nothing is left is told from what raise_horizon said. */
+static void raise_readable(struct plan_work *w)
+{
+    struct engine_horizons *h = &w->p->horizons;
+    for (size_t i = 0; i < w->n; i++) {
+        const struct plan_version *v = &w->v[i];
+        if (!v->gone) continue;
+        uint64_t again = i > 0 ? v[-1].seq : UINT64_MAX;
+        if (!compact_bit(w->p->forget, v->seq)) {
+            uint64_t flush = dbs_flushed_next(&w->e->fold->dbs, w->lineage, v->seq);
+            again = flush < again ? flush : again;
+        }
+        if (again != UINT64_MAX && again > h->readable) h->readable = again;
+    }
+    if (h->keys > h->readable) h->readable = h->keys;
+}
+
 static int judge_key(struct plan_work *w)
 {
     if (w->n == 0) return E_OK;
@@ -271,7 +289,10 @@ static int judge_key(struct plan_work *w)
             if (stay == 1) rc = judge_tombstone(w, &r);
         }
     }
-    if (rc == E_OK) mark_forgotten(w);
+    if (rc == E_OK) {
+        mark_forgotten(w);
+        raise_readable(w);
+    }
     w->n = 0;
     return rc;
 }

@@ -441,6 +441,7 @@ static void raise_horizons(struct engine *e, const struct engine_report *rep, bo
         h.documents = anew && gone ? last : m->horizon;
         h.changes = h.document_changes = gone > m->horizon ? gone : m->horizon;
     }
+    if (rep->lost_to || (gone && !fold_knows_horizons(e->fold))) h.readable = last;
     fold_raise_horizons(e->fold, &h);
 }
 

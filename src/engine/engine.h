@@ -166,7 +166,8 @@ enum engine_find_flags {
     FIND_ENTRY = 4,     /* what the index says is enough: a version whose node was dropped is found too */
 };
 /* The newest version of the key at or before `at`, in any generation (compare seq with db_view.flushed). Does not wait for the index:
- * call engine_catch_up first where it matters. E_NOTFOUND: none. E_PRUNED: some existed there, all dropped: *out = the oldest still readable. */
+ * call engine_catch_up first where it matters. E_NOTFOUND: none. E_PRUNED: some existed there, all dropped: *out = the oldest still readable.
+ * One that a flush at or before `at` hid is found though its node may be gone. */
 API int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t at, unsigned flags, struct version *out) MUST_CHECK;
 
 /* All versions of one key, newest first or oldest first, between two seqs (inclusive). */
@@ -183,9 +184,10 @@ struct engine_horizons {
     uint64_t documents;        /* the same for documents and links: at it and above, every list of them at a point is whole, or meets E_PRUNED in one it knows */
     uint64_t changes;          /* every node with a greater seq is there: a feed FROM p is whole when p >= changes, else PRUNED naming it */
     uint64_t document_changes; /* the same when only nodes of documents and links are asked for (a feed of collections) */
+    uint64_t readable;         /* the oldest point from which on everything is readable; never less than keys and documents */
 };
 API void engine_get_horizons(struct engine *e, struct engine_horizons *out);
-API uint64_t engine_horizon(struct engine *e); /* .keys */
+API uint64_t engine_horizon(struct engine *e); /* .readable */
 
 /* ---- the log, forward: for those who follow it ---- */
 /* The newest seq that the durability rule in force lets anybody see: durable with DURABLE_ALWAYS, else out of the process. The end of a commit. */

@@ -34,7 +34,9 @@ int engine_keys_at(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_
     ASSERT(lineage < ENGINE_DATABASES_MAX && at > 0);
     struct index_snap *s = NULL;
     struct buf upper = {0};
-    if (at < engine_horizon(e)) return E_PRUNED; /* keys may have come and gone without a trace */
+    struct engine_horizons h;
+    engine_get_horizons(e, &h);
+    if (at < h.keys) return E_PRUNED; /* keys may have come and gone without a trace */
     struct past_cursor *c = mem_zalloc(sizeof *c);
     c->e = e;
     c->lineage = lineage;

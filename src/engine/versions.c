@@ -106,6 +106,13 @@ static uint64_t trace_horizon(struct engine *e, uint8_t space)
     return space == SPACE_LINK ? horizon_of(e, HORIZON_DOCUMENTS) : 0;
 }
 
+/* v is gone, and what stands here is its own entry: no version lies between it and `at`. Is there a flush, which hid whatever it said? */
+static bool is_flushed(struct engine *e, uint8_t space, uint16_t lineage, const struct version *v, uint64_t at)
+{
+    if ((space != SPACE_KEY && space != SPACE_LINK) || (v->flags & RANGE_VERSION_GAP)) return false;
+    return dbs_flushed(&e->fold->dbs, lineage, at) > v->seq;
+}
+
 /* The oldest version that is there; where that is the first one, and the point from which on it is known that nothing was before, the lower of them. */
 static int oldest_readable(struct engine *e, uint8_t space, const struct buf *probe, struct version *out)
 {
@@ -198,6 +205,8 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     int rc = flags & FIND_ENTRY ? probe_folding(e, probe, &v) : probe_at(e, scope, probe, at, &v);
     if (rc == E_NOTFOUND) return judge_miss(e, space, probe, at, out);
     if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(is_dropped(e, v.seq), 0)) {
+        *out = v;
+        if (!(flags & FIND_BASE) && is_flushed(e, space, lineage, &v, at)) return E_OK;
         rc = oldest_readable(e, space, probe, &v);
         if (!rc) *out = v;
         return rc ? rc : E_PRUNED;
@@ -291,7 +300,7 @@ int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice 
 uint64_t engine_horizon(struct engine *e)
 {
     ASSERT(e && e->fold);
-    return book_get(&e->fold->horizon[HORIZON_KEYS]);
+    return horizon_of(e, HORIZON_READABLE);
 }
 
 /* ---- every version of the store ---- */

@@ -11,6 +11,8 @@
  *   6. writing goes on with the next seq, and the store opens once more.
  *
  * test_engine_crash [--points N] [--seed S]: N faults (0: without end). */
+#include "points.h"
+
 #include "base/logline.h"
 #include "base/mem.h"
 #include "base/os_sim.h"
@@ -383,7 +385,9 @@ static void check_key(struct run *r, unsigned key, uint64_t at)
     struct version v = {0};
     struct buf mem = {0};
     struct node n;
+    struct engine_horizons h;
     uint64_t newest = engine_tree_size(r->e);
+    engine_get_horizons(r->e, &h);
     if (at > newest) at = newest; /* UINT64_MAX asks for the head */
     uint64_t want = head_at(&r->o, key, at);
     int rc = engine_find(r->e, SPACE_KEY, 0, name_of(key, name), at == newest ? UINT64_MAX : at, FIND_ALL, &v);
@@ -392,7 +396,7 @@ static void check_key(struct run *r, unsigned key, uint64_t at)
     bool fine =
         rc == E_OK ? v.seq == want && v.op == r->o.node[want].op && v.ver == r->o.node[want].ver
         : rc == E_NOTFOUND
-            ? want == 0 || (may_be_gone(&r->o, want) && !live_at(&r->o, key, at) && at >= engine_horizon(r->e))
+            ? want == 0 || (may_be_gone(&r->o, want) && !live_at(&r->o, key, at) && at >= h.keys)
             : rc == E_PRUNED &&
                   may_be_gone(&r->o, want ? want : first_of(&r->o, key)); /* before the oldest kept version all is unknown */
     if (!fine)
@@ -566,32 +570,14 @@ static uint64_t count_events(uint64_t seed, uint64_t *automatic)
 
 int main(int argc, char **argv)
 {
-    uint64_t points = POINTS_DEFAULT, seed = 1, passed = 0, failed = 0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--points") == 0) points = strtoull(argv[i + 1], NULL, 10);
-        if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    if (points == 0) points = UINT64_MAX;
-    log_set_level(LOG_NOTHING);
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    const char *only = getenv("CRASH_EVENT"); /* with CRASH_MODE: one point again, for looking into it */
-    if (only) {
-        log_set_level(LOG_DEBUG);
-        return !one_point((enum mode)strtoull(getenv("CRASH_MODE") ? getenv("CRASH_MODE") : "0", NULL, 10),
-                          strtoull(only, NULL, 10), seed);
-    }
-    for (; passed + failed < points; seed++) {
-        uint64_t automatic, events = count_events(seed, &automatic);
-        printf("seed %llu: %llu events, %llu compactions began by themselves\n", (unsigned long long)seed, (unsigned long long)events,
+    struct points p = points_from(argc, argv, POINTS_DEFAULT);
+    if (p.only) return !one_point((enum mode)p.mode, p.event, p.seed);
+    for (; points_left(&p); p.seed++) {
+        uint64_t automatic, events = count_events(p.seed, &automatic);
+        printf("seed %llu: %llu events, %llu compactions began by themselves\n", (unsigned long long)p.seed, (unsigned long long)events,
                (unsigned long long)automatic);
-        for (uint64_t i = 0; i < events * MODES && passed + failed < points; i++) {
-            /* Modes take turns, so that any number of points has all of them. */
-            if (one_point((enum mode)(i % MODES), 1 + i / MODES, seed))
-                passed++;
-            else if (++failed >= 20)
-                points = 0;
-        }
+        /* Modes take turns, so that any number of points has all of them. */
+        for (uint64_t i = 0; i < events * MODES && points_left(&p); i++) points_count(&p, one_point((enum mode)(i % MODES), 1 + i / MODES, p.seed));
     }
-    printf("engine crash points: %llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
-    return failed ? 1 : 0;
+    return points_end(&p, "engine");
 }

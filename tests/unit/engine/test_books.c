@@ -30,6 +30,40 @@ static void test_saved(void **state)
     bed_free(b);
 }
 
+/* Books of version 2 do not say from where on everything is readable: from their own end on it is. */
+static void test_version_two(void **state)
+{
+    struct bed *b = bed_new();
+    struct buf saved = {0}, old = {0};
+    struct fold *f = NULL;
+    struct engine_horizons h;
+    for (int i = 0; i < 5; i++) bed_put(b, 0, "k", TYPE_STRING, "v");
+    bed_step(b);
+    for (uint64_t dropped = 0; dropped < 3; dropped += 2) {
+        fold_raise_horizons(b->e.fold, &(struct engine_horizons){.changes = dropped, .readable = dropped ? dropped + 1 : 0});
+        buf_clear(&saved), buf_clear(&old);
+        fold_save(b->e.fold, &saved);
+        const uint8_t *p = saved.p + 1, *end = saved.p + saved.n;
+        uint64_t v;
+        for (int i = 0; i < 10; i++) p = get_varint(p, end, &v);
+        buf_add_byte(&old, 2);
+        buf_add(&old, saved.p + 1, (size_t)(p - saved.p) - 1);
+        p = get_varint(p, end, &v);
+        assert_int_equal(v, dropped ? 3 : 0);
+        buf_add(&old, p, (size_t)(end - p));
+        assert_int_equal(fold_open(&b->e, buf_slice(&old), &f), E_OK);
+        struct fold *now = b->e.fold;
+        b->e.fold = f;
+        engine_get_horizons(&b->e, &h);
+        b->e.fold = now;
+        fold_close(&f);
+        assert_int_equal(h.changes, dropped);
+        assert_int_equal(h.readable, dropped ? 5 : 0);
+    }
+    buf_fini(&saved), buf_fini(&old);
+    bed_free(b);
+}
+
 static void test_live_estimate(void **state)
 {
     struct bed *b = bed_new();
@@ -97,7 +131,7 @@ static void test_probes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_saved),
+        cmocka_unit_test(test_saved), cmocka_unit_test(test_version_two),
         cmocka_unit_test(test_live_estimate),
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_probes),

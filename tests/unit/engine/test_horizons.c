@@ -301,6 +301,8 @@ static void check_item(struct past *p, unsigned item)
         bool there = truth && p->node[truth].there, absent = truth == 0 || truth <= flush || p->node[truth].op == NODE_DELETE, fine;
         if (there)
             fine = rc == E_OK && v.seq == truth && v.ver == p->node[truth].ver && v.op == p->node[truth].op;
+        else if (rc == E_OK)
+            fine = v.seq == truth && truth < flush; /* its node is gone, its entry is enough */
         else if (rc == E_NOTFOUND)
             fine = absent && began && at >= horizon;
         else
@@ -360,9 +362,26 @@ static void check_list(struct past *p, uint64_t at)
     }
 }
 
+/* From the readable horizon on every question has an answer, and just below it one has not. */
+static void check_readable(struct past *p)
+{
+    struct engine_horizons h;
+    bool refused = false;
+    uint64_t at = p->last;
+    engine_get_horizons(p->w.e, &h);
+    for (; at > 0 && !refused; at--)
+        for (unsigned i = 0; i < ITEMS && !refused; i++) {
+            struct version v;
+            refused = engine_find(p->w.e, p->item[i].space, 0, buf_slice(&p->item[i].name), at, FIND_ALL, &v) == E_PRUNED;
+        }
+    assert_int_equal(h.readable, refused ? at + 2 : 0);
+    assert_true(h.keys <= h.readable && h.documents <= h.readable);
+}
+
 static void check_all(struct past *p)
 {
     check_nodes(p);
+    check_readable(p);
     for (unsigned i = 0; i < ITEMS; i++) check_item(p, i);
     for (uint64_t at = 1; at <= p->last; at += 3) check_list(p, at);
 }
