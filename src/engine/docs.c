@@ -68,14 +68,19 @@ static int leave_key(struct doc_cursor *c)
     return index_seek(c->it, buf_slice(&c->probe));
 }
 
-/* The key in c->last has no transition at or before the point. */
+/* The key in c->last has no transition at or before the point. When its versions begin with the first, something that was no document may have lived and gone there
+ * before, but no document: the point is not below that horizon. */
 static int judge_unknown(struct doc_cursor *c, bool *stands)
 {
     struct version v;
+    uint64_t oldest;
+    bool dropped = true;
     if (!c->dropped) return E_OK;
     int rc = engine_find(c->e, SPACE_KEY, c->lineage, buf_slice(&c->last), c->at, FIND_ALL, &v);
-    *stands = rc == E_PRUNED;
-    return rc == E_PRUNED || rc == E_NOTFOUND ? E_OK : rc;
+    if (rc == E_NOTFOUND || rc == E_OK) return E_OK;
+    if (rc == E_PRUNED) rc = engine_key_horizon(c->e, SPACE_KEY, c->lineage, buf_slice(&c->last), &oldest, &dropped);
+    if (rc == E_OK || rc == E_NOTFOUND) *stands = dropped;
+    return rc == E_NOTFOUND ? E_OK : rc;
 }
 
 /* With the iterator at a key's first entry: does the document stand? The key is in c->last. */

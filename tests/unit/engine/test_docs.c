@@ -92,8 +92,29 @@ static void test_ever(void **state)
     bed_free(b);
 }
 
+/* Strings come and go and raise the horizon of keys: that hides no list of documents. */
+static void test_first_versions_were_no_documents(void **state)
+{
+    struct bed *b = bed_new();
+    struct doc_cursor *c = NULL;
+    slice key;
+    (void)state;
+    bed_put(b, 0, "a:1", TYPE_DOCUMENT, "{}");
+    for (int i = 0; i < 9; i++) bed_put(b, 0, "plain", TYPE_STRING, "v");
+    bed_put(b, 0, "a:2", TYPE_DOCUMENT, "{}");
+    bed_step(b);
+    book_set(&b->e.fold->horizon[HORIZON_KEYS], 8);
+    book_set(&b->e.fold->horizon[HORIZON_DOCUMENT_CHANGES], 3); /* versions of documents were dropped, some time */
+    assert_int_equal(engine_docs(&b->e, 0, (slice){0}, (slice){0}, 5, &c), E_OK);
+    assert_int_equal(doc_cursor_next(c, &key), E_OK);
+    assert_true(slice_eq(key, slice_str("a:1")));
+    assert_int_equal(doc_cursor_next(c, &key), E_END);
+    doc_cursor_close(&c);
+    bed_free(b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_ever)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_versions_were_no_documents), cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_ever)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
