@@ -19,7 +19,7 @@
 #define FILES_MAX 64
 
 static int failures, checks;
-static char tool[512], output[1 << 16];
+static char tool[512], output[4 << 20];
 
 static void expect(bool ok, const char *format, ...)
 {
