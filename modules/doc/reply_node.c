@@ -59,7 +59,7 @@ static int newest_of(struct call *c, const struct node *n, uint64_t *seq)
     return r == E_NOTFOUND || r == E_PRUNED ? E_OK : r;
 }
 
-/* Live, old or deleted: by the key's newest version. */
+/* Live, old or deleted: by the key's newest version and the newest flush, so the index has to know all that was written, not only this node. */
 static int judge_state(struct call *c, struct doc_view *v)
 {
     const struct node *n = &v->node;
@@ -67,7 +67,8 @@ static int judge_state(struct call *c, struct doc_view *v)
     v->state = node_is_live(n) ? DOC_OLD : DOC_DELETED;
     if (!doc_node_has_key(n)) v->state = DOC_LIVE;
     if (v->state != DOC_OLD) return E_OK;
-    int r = newest_of(c, n, &newest);
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = newest_of(c, n, &newest);
     if (r != E_OK || newest != v->seq) return r;
     bool gone = n->expire_ms != 0 && n->expire_ms <= c->ks.now_ms;
     bool falls = n->space == SPACE_KEY || n->space == SPACE_LINK; /* what a flush reaches */
