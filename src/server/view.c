@@ -57,7 +57,7 @@ void view_run(struct call *c, uint64_t seq, uint64_t ms, int from)
     const struct command_entry *e = dispatch_resolve(command_find(table, argv[0]), argv, c->argc - from, &error);
     if (!e) {
         reply_error(c, "%s", (const char *)error.p);
-    } else if (!(e->flags & CMD_READONLY) || (e->flags & CMD_WRITE)) {
+    } else if (!(e->flags & CMD_READONLY) || (e->flags & (CMD_WRITE | CMD_NO_MULTI))) { /* DVIEW turns the connection, not its own reply */
         reply_error(c, "READONLY '%s' does more than reading; DRUN takes commands that only read", e->name);
     } else if (e == self) {
         reply_error(c, "ERR DRUN inside DRUN");
