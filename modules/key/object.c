@@ -20,10 +20,10 @@ static const char *encoding(const struct ks_value *v)
     return v->blob.n <= EMBSTR_BYTES_MAX && !(v->flags & NODE_ENC_RAW) ? "embstr" : "raw";
 }
 
-/* False: answered, with nil or an error. */
+/* Asking is no use of a key. False: answered, with nil or an error. */
 static bool look(struct call *c, struct ks_value *v)
 {
-    int err = ks_get(&c->ks, c->argv[2], v);
+    int err = ks_peek(&c->ks, c->argv[2], v);
     if (err == E_OK) return true;
     if (err == E_NOTFOUND)
         reply_null(c);

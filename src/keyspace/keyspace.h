@@ -84,6 +84,7 @@ struct ks_value {             /* borrowed; valid until the next write or the end
 /* The live value; loads it when it is not in memory. E_NOTFOUND: no such key (or past its expiry: then an EXPIRE node is
  * written when the context may write). E_CORRUPT, E_IO: refuse the command. */
 API int ks_get(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK;
+API int ks_peek(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK; /* the same, and counts as no access */
 /* The same without the bytes (blob empty, blob_bytes not known): for EXISTS, TYPE, TTL. Does not count as an access when `peek`. */
 API int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) MUST_CHECK;
 /* Starts memory fetches for keys that will be looked up soon (a pipeline's). Cheap; may do nothing. */

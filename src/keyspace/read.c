@@ -37,20 +37,27 @@ static int look(struct ks_ctx *c, slice key, struct place *p)
     return err == E_OK || err == E_STICKY ? E_NOTFOUND : err;
 }
 
-int ks_get(struct ks_ctx *c, slice key, struct ks_value *out)
+/* Inlined into both, so that the hot path has no further test. */
+static inline __attribute__((always_inline)) int get(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
 {
     struct place p;
-    if (__builtin_expect(c->viewing, 0)) return view_get(c, key, out);
     int err = look(c, key, &p);
     if (err == E_OK && !(p.e->marks & ENTRY_LOADED)) err = place_load(c, &p);
-    if (err != E_OK) {
-        if (err == E_NOTFOUND) tally_look(c, false);
-        return err;
-    }
-    place_use(c, p.e);
-    tally_look(c, true);
+    if (!peek && (err == E_OK || err == E_NOTFOUND)) tally_look(c, err == E_OK);
+    if (err != E_OK) return err;
+    if (!peek) place_use(c, p.e);
     tell(p.e, true, out);
     return E_OK;
+}
+
+int ks_get(struct ks_ctx *c, slice key, struct ks_value *out)
+{
+    return __builtin_expect(c->viewing, 0) ? view_get(c, key, out) : get(c, key, false, out);
+}
+
+int ks_peek(struct ks_ctx *c, slice key, struct ks_value *out)
+{
+    return c->viewing ? view_get(c, key, out) : get(c, key, true, out);
 }
 
 int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
