@@ -100,7 +100,8 @@ static bool parse_from(struct call *c, struct feed *f)
     f->drops = engine_drops(doc_engine(c));
     if (parse_walk(c, f, oldest)) return true;
     const uint8_t *at = text.n ? memchr(text.p, '@', text.n) : NULL;
-    if (at != NULL && text.p[0] >= '0' && text.p[0] <= '9') text.n = (size_t)(at - text.p);
+    if (at != NULL && num_parse_u64(slice_of(at + 1, text.n - (size_t)(at - text.p) - 1), &seq) && num_parse_u64(slice_of(text.p, (size_t)(at - text.p)), &seq))
+        text.n = (size_t)(at - text.p); /* of a walk that has left what lies below the horizon: the seq counts */
     if (plain_seq(text, &seq)) {
         if (past_the_end(c, text, seq)) return false;
         if (seq > 0 && seq < oldest) return reply_pruned(c, oldest);
