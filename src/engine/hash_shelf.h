@@ -10,7 +10,8 @@
 
 #include "base/hash.h"
 
-#define HASH_SHELF_PLACES 8192u /* a power of two */
+/* A power of two. As many as are written while the indexer waits for a processor on a busy machine: what it finds no more here it computes. */
+#define HASH_SHELF_PLACES 32768u
 
 struct hash_shelf;
 
