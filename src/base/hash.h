@@ -1,7 +1,7 @@
 /* Digests and checksums.
  *
  * BLAKE2b-256 (RFC 7693, 32-byte digest, no key) names nodes; libb2 is the
- * reference and the fallback of the four-way AVX2 code. SHA-256 serves the
+ * reference and the fallback of the AVX2 and AVX-512 code. SHA-256 serves the
  * Merkle tree (SHA-NI where the processor has it, else OpenSSL). CRC-32C
  * (Castagnoli, RFC 3720) guards records and blocks. key_hash is a keyed 64-bit
  * hash for tables and index order: its values are stored on disk, so the
@@ -18,6 +18,8 @@ API void blake2b_256(uint8_t out[HASH_BYTES], const void *p, size_t n);
 /* Four independent messages; same digests as four calls of blake2b_256. Lengths
  * may differ (best when their 128-byte block counts are equal). */
 API void blake2b_256_x4(uint8_t out[4][HASH_BYTES], const slice in[4]);
+/* Eight of them: with AVX-512 for three quarters of the time of two calls of the above, else for the same. */
+API void blake2b_256_x8(uint8_t out[8][HASH_BYTES], const slice in[8]);
 
 API void sha256(uint8_t out[HASH_BYTES], const void *p, size_t n);
 /* RFC 9162: leaf = SHA-256(0x00 || 32-byte entry), inner = SHA-256(0x01 || l || r). */

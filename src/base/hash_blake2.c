@@ -9,9 +9,7 @@
  * The processor is asked once, before main: each asking traps on a virtual
  * machine. Without AVX2 the reference does one message after the other. */
 #include "base/codec.h"
-#include "base/hash.h"
-
-#define BLOCK_BYTES 128
+#include "base/hash_blake2_part.h"
 
 static void one_by_one(uint8_t out[4][HASH_BYTES], const slice in[4])
 {
@@ -27,23 +25,6 @@ static void (*run_x4)(uint8_t out[4][HASH_BYTES], const slice in[4]) = one_by_on
 #define INLINE_AVX2 __attribute__((target("avx2"), always_inline)) static inline
 
 typedef __m256i v4;
-
-static const uint64_t iv[8] = {
-    0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
-    0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u,
-};
-
-/* Parameter block of an unkeyed 32-byte digest: digest length, key length 0, fanout 1, depth 1. */
-#define PARAMETERS 0x01010020u
-
-static const uint8_t sigma[12][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-};
 
 INLINE_AVX2 v4 add(v4 a, v4 b) { return _mm256_add_epi64(a, b); }
 INLINE_AVX2 v4 xor(v4 a, v4 b) { return _mm256_xor_si256(a, b); }
@@ -123,26 +104,6 @@ AVX2 static void compress(v4 h[8], const uint8_t *const block[4], v4 counter, v4
     for (int i = 0; i < 8; i++) h[i] = xor(h[i], xor(v[i], v[i + 8]));
 }
 
-/* One message on its way through the lanes. */
-struct lane {
-    const uint8_t *p;
-    size_t n;
-    size_t blocks; /* at least one: the empty message has an empty block */
-};
-
-static const uint8_t zeros[BLOCK_BYTES];
-
-/* Where block i of a lane is; a last, partial one is padded into `pad`. */
-static const uint8_t *block_of(const struct lane *l, size_t i, uint8_t pad[BLOCK_BYTES])
-{
-    if (i >= l->blocks) return zeros;
-    if (l->n - i * BLOCK_BYTES >= BLOCK_BYTES) return l->p + i * BLOCK_BYTES;
-    size_t rest = l->n - i * BLOCK_BYTES;
-    if (rest) memcpy(pad, l->p + i * BLOCK_BYTES, rest);
-    memset(pad + rest, 0, BLOCK_BYTES - rest);
-    return pad;
-}
-
 AVX2 static void take_digest(uint8_t out[HASH_BYTES], const v4 h[8], int lane)
 {
     for (int i = 0; i < 4; i++) {
@@ -156,21 +117,15 @@ AVX2 static void avx2_x4(uint8_t out[4][HASH_BYTES], const slice in[4])
 {
     struct lane lane[4];
     uint8_t pad[4][BLOCK_BYTES];
-    size_t most = 0;
     v4 h[8];
-    for (int i = 0; i < 4; i++) {
-        size_t blocks = in[i].n == 0 ? 1 : (in[i].n + BLOCK_BYTES - 1) / BLOCK_BYTES;
-        lane[i] = (struct lane){in[i].p, in[i].n, blocks};
-        if (blocks > most) most = blocks;
-    }
+    size_t most = lanes_begin(lane, in, 4);
     for (int i = 0; i < 8; i++) h[i] = splat(iv[i] ^ (i == 0 ? PARAMETERS : 0));
     for (size_t b = 0; b < most; b++) {
         const uint8_t *block[4];
         uint64_t counter[4], final[4];
         for (int i = 0; i < 4; i++) {
             block[i] = block_of(&lane[i], b, pad[i]);
-            final[i] = b + 1 == lane[i].blocks ? UINT64_MAX : 0;
-            counter[i] = final[i] ? lane[i].n : (b + 1) * BLOCK_BYTES;
+            lane_block(&lane[i], b, &counter[i], &final[i]);
         }
         compress(h, block, _mm256_loadu_si256((const v4 *)(const void *)counter),
                  _mm256_loadu_si256((const v4 *)(const void *)final));

@@ -1,7 +1,7 @@
-/* Late hashes: the hashes of a pipeline's documents, computed four at a time.
+/* Late hashes: the hashes of a pipeline's documents, computed eight at a time.
  *
- * One BLAKE2b message leaves most of a vector unit idle; four at once cost little more than one. So a document written where the context allows it
- * (ks_ctx.late_hashes) is appended and published at once, a copy of its node stays here, and its hash is computed when four have gathered, or
+ * One BLAKE2b message leaves most of a vector unit idle; four at once cost little more than one, eight half as much again where the processor has the widest registers. So a document written where the context allows it
+ * (ks_ctx.late_hashes) is appended and published at once, a copy of its node stays here, and its hash is computed when eight have gathered, or
  * as soon as anybody could look at it. Until then its entry's hash is undefined and its reply holds room for the digits. The log does not know of all this:
  * its records are whole, may be drained at any time, and nobody waits for a late hash but the reply it belongs to.
  *
@@ -51,8 +51,10 @@ void late_finish(struct keyspace *ks)
     for (unsigned i = 0; i < l->n; i++) in[i] = slice_of(l->node[i], l->of[i].bytes);
     if (l->n == 1)
         blake2b_256(hash[0], in[0].p, in[0].n);
-    else
+    else if (l->n <= LATE_MAX / 2)
         blake2b_256_x4(hash, in);
+    else
+        blake2b_256_x8(hash, in);
     for (unsigned i = 0; i < l->n; i++) {
         const struct late_node *p = &l->of[i];
         ASSERT(p->e->head == p->seq);

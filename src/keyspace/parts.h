@@ -78,7 +78,7 @@ struct ks_undo {
 };
 
 /* See late.c. */
-#define LATE_MAX      4u
+#define LATE_MAX      8u
 #define LATE_NODE_MAX 2048u /* longer nodes are hashed at once: little is gained for them */
 struct late_node {
     struct entry *e;
