@@ -212,7 +212,8 @@ static size_t judge_versions(struct plan_work *w, const struct reach *r, uint64_
         if (flush > v->seq && flush < superseded) superseded = flush;
         if (i == 0) *newest_superseded = superseded;
         bool may = !v->gone && superseded <= w->p->base && reached(r, rank, superseded);
-        shows = (shows && newer > flush) || pinned(w, v->seq, newer); /* at a tag's point, at some instant of valid time */
+        bool flushed_between = flush > v->seq && flush < newer; /* a flush behind the newer one is behind the tag that shows it, too */
+        shows = (shows && !flushed_between) || pinned(w, v->seq, newer); /* at a tag's point, at some instant of valid time */
         bool tagged = shows || (v->token && v->seq > w->tokens_from);
         bool keep = !v->gone && (!may || tagged || chain);
         if (keep && !may && superseded != UINT64_MAX) await(w, r, v);
