@@ -19,15 +19,20 @@ static void (*run_x8)(uint8_t out[LANES][HASH_BYTES], const slice in[LANES]) = f
 #ifdef __x86_64__
 #include <immintrin.h>
 
-#define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw")))
+#define AVX512        __attribute__((target("avx512f,avx512vl,avx512bw")))
 #define INLINE_AVX512 __attribute__((target("avx512f,avx512vl,avx512bw"), always_inline)) static inline
 
 typedef __m512i v8;
 typedef __m256i half;
 
-INLINE_AVX512 v8 add(v8 a, v8 b) { return _mm512_add_epi64(a, b); }
-INLINE_AVX512 v8 xor(v8 a, v8 b) { return _mm512_xor_si512(a, b); }
-INLINE_AVX512 v8 splat(uint64_t x) { return _mm512_set1_epi64((long long)x); }
+INLINE_AVX512 v8 add(v8 a, v8 b)
+{
+    return _mm512_add_epi64(a, b);
+}
+INLINE_AVX512 v8 xor (v8 a, v8 b) { return _mm512_xor_si512(a, b); } INLINE_AVX512 v8 splat(uint64_t x)
+{
+    return _mm512_set1_epi64((long long)x);
+}
 
 /* Four mixings of one half round side by side, so that the processor can overlap them. */
 INLINE_AVX512 void mix4(v8 *v, const v8 *m, const uint8_t *s, const uint8_t at[4][4])
@@ -132,8 +137,12 @@ __attribute__((constructor)) static void choose(void)
 {
 #ifdef __x86_64__
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) run_x8 = avx512_x8;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        run_x8 = avx512_x8;
 #endif
 }
 
-void blake2b_256_x8(uint8_t out[LANES][HASH_BYTES], const slice in[LANES]) { run_x8(out, in); }
+void blake2b_256_x8(uint8_t out[LANES][HASH_BYTES], const slice in[LANES])
+{
+    run_x8(out, in);
+}

@@ -1,7 +1,8 @@
 /* The indexer: folds the log into tree, index and books, in log order, behind the writers and at start alike.
  *
- * One batch: borrow up to BATCH_NODES records from the log's cursor, hash them four at a time (those whose writers left no hash), append the hashes to the tree, fold each node, and step the
- * index at every commit's end. The fold lock is given up only between commits, so whoever takes it finds tree, index and books at one seq.
+ * One batch: borrow up to BATCH_NODES records from the log's cursor, hash them eight at a time (those whose writers left no hash), append the hashes to the tree, fold each node, and step the
+ * index at every commit's end. Records whose writers left a hash were written by this process a moment ago, from the bytes that were hashed: their CRCs are not computed again here
+ * (whoever reads them later does). The fold lock is given up only between commits, so whoever takes it finds tree, index and books at one seq.
  *
  * No wake-up stands between a write and a query that needs it: engine_catch_up folds what is missing in the caller's thread (combining). The thread
  * itself polls, quickly after work and slowly when idle, and is poked when it falls behind.
@@ -18,6 +19,7 @@
 #define BUILD_DOCUMENTS 64
 #define HELP_BYTES      (16u << 20)
 #define GAP_CHUNK       64
+#define HASH_GROUP      8
 
 int indexer_open(struct engine *e, uint64_t folded)
 {
@@ -29,7 +31,9 @@ int indexer_open(struct engine *e, uint64_t folded)
     own->shelf = hash_shelf_new();
     atomic_store(&own->indexed_seq, folded);
     own->cursor_seq = folded;
-    return seglog_cursor_open(e->log, folded + 1, &own->cursor);
+    int rc = seglog_cursor_open(e->log, folded + 1, &own->cursor);
+    if (rc == E_OK) seglog_cursor_lazy(own->cursor);
+    return rc;
 }
 
 void indexer_close(struct engine *e)
@@ -89,15 +93,18 @@ static int fill_batch(struct engine *e, struct fold_batch *b)
     return E_OK;
 }
 
-/* Hashes the items of a group of four, or of what is left of one. */
-static void hash_group(struct fold_batch *b, const size_t group[4], size_t n)
+/* Hashes the items of a group, or of what is left of one. */
+static void hash_group(struct fold_batch *b, const size_t group[HASH_GROUP], size_t n)
 {
-    uint8_t out[4][HASH_BYTES];
-    slice in[4] = {{0}};
-    ASSERT(n <= 4);
+    uint8_t out[HASH_GROUP][HASH_BYTES];
+    slice in[HASH_GROUP] = {{0}};
+    ASSERT(n <= HASH_GROUP);
     if (n == 0) return;
     for (size_t k = 0; k < n; k++) in[k] = b->items[group[k]].raw;
-    blake2b_256_x4(out, in);
+    if (n <= HASH_GROUP / 2)
+        blake2b_256_x4(out, in);
+    else
+        blake2b_256_x8(out, in);
     for (size_t k = 0; k < n; k++) memcpy(b->hashes[group[k]], out[k], HASH_BYTES);
 }
 
@@ -108,20 +115,23 @@ static bool hash_is_right(const struct fold_item *it, const uint8_t hash[HASH_BY
     return memcmp(again, hash, HASH_BYTES) == 0;
 }
 
-static void hash_batch(const struct hash_shelf *shelf, struct fold_batch *b)
+static int hash_batch(const struct engine_own *own, struct fold_batch *b)
 {
-    size_t group[4], n = 0;
+    size_t group[HASH_GROUP], n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (hash_shelf_take(shelf, b->items[i].seq, b->hashes[i])) {
-            DEBUG_ASSERT(hash_is_right(&b->items[i], b->hashes[i]));
-            continue;
-        }
+        const struct fold_item *it = &b->items[i];
+        bool known = hash_shelf_take(own->shelf, it->seq, b->hashes[i]);
+        DEBUG_ASSERT(!known || hash_is_right(it, b->hashes[i]));
+        if (known) continue;
+        int rc = seglog_cursor_check(own->cursor, it->seq, it->raw);
+        if (rc < 0) return rc;
         group[n++] = i;
-        if (n < 4) continue;
+        if (n < HASH_GROUP) continue;
         hash_group(b, group, n);
         n = 0;
     }
     hash_group(b, group, n);
+    return E_OK;
 }
 
 /* Leaves whose node is gone (only after a repair): the old ones keep the root as it was, zeros at least the places of the others. */
@@ -220,8 +230,8 @@ static int fold_some(struct engine *e)
         if (rc == E_END)
             rc = err_note(E_CORRUPT, "the log ends inside a commit behind seq %llu", (unsigned long long)own->cursor_seq);
         if (rc == E_OK) {
-            hash_batch(own->shelf, &own->batch);
-            rc = grow_tree(e, &own->batch);
+            rc = hash_batch(own, &own->batch);
+            if (rc == E_OK) rc = grow_tree(e, &own->batch);
         }
         if (rc < 0) return indexer_fail(e, rc, own->cursor_seq);
         rc = fold_items(e, &own->batch, &open);

@@ -27,7 +27,7 @@ struct engine_thread {
     atomic_bool idle; /* it sleeps: a poke is worth a system call */
 };
 
-/* The indexer's batch: nodes lent by the log's cursor, enough of them that four can be hashed at once. */
+/* The indexer's batch: nodes lent by the log's cursor, enough of them that eight can be hashed at once. */
 struct fold_batch {
     size_t n;
     struct fold_item {

@@ -84,6 +84,10 @@ struct seglog_cursor;
 int seglog_cursor_open(struct seglog *l, uint64_t from_seq, struct seglog_cursor **out) MUST_CHECK;
 /* Next record: seq, bytes (valid until the next call, but see seglog_cursor_holds). E_END at the newest appended commit (call again later). */
 int seglog_cursor_next(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more) MUST_CHECK;
+/* From the next segment on CRCs are not checked: the caller does, with seglog_cursor_check, for whatever it does not know to be right. Right behind open. */
+void seglog_cursor_lazy(struct seglog_cursor *c);
+/* Checks a record that the cursor answered, as long as its bytes are valid. E_CORRUPT. */
+int seglog_cursor_check(const struct seglog_cursor *c, uint64_t seq, slice raw) MUST_CHECK;
 /* The next call answers from what is in memory, and leaves the bytes of earlier answers where they are. False: it may not. */
 bool seglog_cursor_holds(const struct seglog_cursor *c);
 void seglog_cursor_close(struct seglog_cursor **c);

@@ -12,6 +12,7 @@ struct seglog_cursor {
     struct segscan scan;
     uint64_t next; /* seq wanted next, or the first one behind it */
     uint64_t upto; /* first seq of the segment behind s when s was found; UINT64_MAX: s was the tail */
+    bool lazy;
 };
 
 int seglog_cursor_open(struct seglog *l, uint64_t from_seq, struct seglog_cursor **out)
@@ -59,6 +60,7 @@ static int enter(struct seglog_cursor *c)
     struct buf keep = c->scan.buf;
     segscan_init(&c->scan, c->s->os, c->s->file, at.offset, segment_end(c->s));
     c->scan.buf = keep;
+    c->scan.lazy = c->lazy;
     buf_clear(&c->scan.buf);
     return E_OK;
 }
@@ -102,6 +104,22 @@ static int next_by_bytes(struct seglog_cursor *c, uint64_t *seq, slice *raw, boo
     *more = r.more;
     c->next = r.seq + 1;
     return E_OK;
+}
+
+void seglog_cursor_lazy(struct seglog_cursor *c)
+{
+    ASSERT(c && !c->s);
+    c->lazy = true;
+}
+
+int seglog_cursor_check(const struct seglog_cursor *c, uint64_t seq, slice raw)
+{
+    slice node;
+    bool more;
+    size_t size;
+    ASSERT(c && raw.p);
+    int rc = record_check(slice_of(raw.p - RECORD_HEADER_BYTES, record_size(raw.n)), &node, &more, &size);
+    return rc == E_OK ? rc : err_note(E_CORRUPT, "the record of seq %llu fails its checksum", (unsigned long long)seq);
 }
 
 bool seglog_cursor_holds(const struct seglog_cursor *c)

@@ -54,7 +54,11 @@ int segscan_next(struct segscan *s, struct segscan_record *out)
     size_t size = record_size(word & ~RECORD_MORE);
     if (size < RECORD_BYTES_MIN || size > left) return E_CORRUPT;
     rc = need(s, s->at, size, &p);
-    if (rc == E_OK) rc = record_check(slice_of(p, size), &out->node, &out->more, &out->size);
+    if (rc) return rc;
+    if (s->lazy)
+        out->node = slice_of(p + RECORD_HEADER_BYTES, word & ~RECORD_MORE), out->more = word & RECORD_MORE, out->size = size;
+    else
+        rc = record_check(slice_of(p, size), &out->node, &out->more, &out->size);
     if (rc) return rc;
     out->seq = get_u64(out->node.p + 8);
     out->offset = s->at;

@@ -1,6 +1,6 @@
 /* Walks the records of one segment file forward, in large reads, and finds the way back to a record behind damage.
  *
- * Checks each record's CRC; what the seqs must be is the caller's business. One thread. */
+ * Checks each record's CRC, unless told not to; what the seqs must be is the caller's business. One thread. */
 #ifndef VARVE_ENGINE_SEGSCAN_H
 #define VARVE_ENGINE_SEGSCAN_H
 
@@ -16,6 +16,7 @@ struct segscan {
     uint64_t limit;       /* nothing at or behind it is read; the caller may raise it */
     uint64_t buf_at;      /* file offset of buf */
     struct buf buf;
+    bool lazy; /* the caller checks the CRCs, with record_check */
 };
 
 void segscan_init(struct segscan *s, struct os *os, struct os_file *file, uint64_t at, uint64_t limit);

@@ -46,7 +46,14 @@ static void random_lengths(void **state)
 static void empty_and_shared(void **state)
 {
     check((slice[8]){{0}});
-    check((slice[8]){{NULL, 0}, {bytes[0], 1}, {bytes[0], 128}, {bytes[0], 129}, {bytes[0], 127}, {bytes[0], MOST}, {NULL, 0}, {bytes[0], 256}});
+    check((slice[8]){{NULL, 0},
+                     {bytes[0], 1},
+                     {bytes[0], 128},
+                     {bytes[0], 129},
+                     {bytes[0], 127},
+                     {bytes[0], MOST},
+                     {NULL, 0},
+                     {bytes[0], 256}});
 }
 
 int main(void)

@@ -1,6 +1,9 @@
 /* The cursor: any start, the end and beyond, and damage that it must not walk over. */
 #include "logwork.h"
 
+#include "base/codec.h"
+#include "engine/segment.h"
+
 static void test_any_start(void **state)
 {
     struct os *os = os_memory_new();
@@ -94,9 +97,56 @@ static void test_stops_at_damage(void **state)
     os_free(&os);
 }
 
+/* A lazy one walks over damage inside a record; the check finds it, and nothing but it. */
+static void test_lazy_leaves_checks_to_the_caller(void **state)
+{
+    struct os *os = os_sim_new(1);
+    struct seglog *l;
+    struct seglog_report rep;
+    struct seglog_cursor *c;
+    slice raw;
+    bool more;
+    uint64_t seq, next = 1, wrong = 0;
+    assert_int_equal(work_open(os, &l, &rep), E_OK);
+    assert_int_equal(work_append(l, 1200, 2), E_OK);
+    work_background(l);
+    assert_int_equal(seglog_cursor_open(l, 1, &c), E_OK);
+    seglog_cursor_lazy(c);
+    for (uint64_t k = 1; k <= 1200; k++) {
+        assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_OK);
+        assert_true(seq == k && work_is(k, raw) && more == (k != work_commit_last(k)));
+        assert_int_equal(seglog_cursor_check(c, seq, raw), E_OK);
+    }
+    seglog_cursor_close(&c);
+    const char *file = "/store/log/0000000000000001-0000.seg";
+    struct os_file *f;
+    uint8_t word[4];
+    assert_int_equal(os_open(os, file, 0, &f), E_OK);
+    assert_int_equal(os_read_full(os, f, SEGMENT_HEADER_BYTES, word, 4), E_OK);
+    os_close(os, &f);
+    /* the last byte of the first record's node: in its payload or its key */
+    assert_int_equal(os_sim_flip(os, file, SEGMENT_HEADER_BYTES + RECORD_HEADER_BYTES + (get_u32(word) & ~RECORD_MORE) - 1, 1),
+                     E_OK);
+    assert_int_equal(seglog_cursor_open(l, 1, &c), E_OK);
+    seglog_cursor_lazy(c);
+    for (; next <= 1200; next++) {
+        assert_int_equal(seglog_cursor_next(c, &seq, &raw, &more), E_OK);
+        assert_int_equal(seq, next);
+        int rc = seglog_cursor_check(c, seq, raw);
+        assert_int_equal(rc, seq == 1 ? E_CORRUPT : E_OK);
+        wrong += rc == E_CORRUPT;
+    }
+    assert_int_equal(wrong, 1);
+    seglog_cursor_close(&c);
+    seglog_close(&l);
+    os_free(&os);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_start), cmocka_unit_test(test_lends_until_the_buffer_ends), cmocka_unit_test(test_stops_at_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_start), cmocka_unit_test(test_lends_until_the_buffer_ends),
+                                       cmocka_unit_test(test_stops_at_damage),
+                                       cmocka_unit_test(test_lazy_leaves_checks_to_the_caller)};
     log_set_level(LOG_NOTHING);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
