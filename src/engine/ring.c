@@ -71,6 +71,7 @@ struct ring {
     uint64_t drained_next;                               /* atomic: first seq not yet drained; written under the drain lock */
     uint64_t epoch __attribute__((aligned(CACHE_LINE))); /* atomic */
     uint32_t waiters;                                    /* atomic */
+    uint32_t parked;                                     /* atomic: writers in park */
     struct mutex wait_lock;
     struct cond wait;
     struct mutex drain;
@@ -371,7 +372,11 @@ static __attribute__((noinline)) int park(struct ring *r, uint64_t end)
     COUNT(&r->stats.parks, 1);
     /* Everything below the target belongs to others (a slot is at most a quarter of the ring), so helping to drain cannot wait
      * for this writer itself. */
-    return reach(r, end - r->size, true) ? E_STICKY : E_OK;
+    uint32_t parked = __atomic_add_fetch(&r->parked, 1, __ATOMIC_RELAXED);
+    ASSERT(parked <= RING_WRITERS_MAX); /* one more does no harm yet */
+    bool failed = reach(r, end - r->size, true);
+    __atomic_fetch_sub(&r->parked, 1, __ATOMIC_RELAXED);
+    return failed ? E_STICKY : E_OK;
 }
 
 static inline int take(struct ring *r, size_t bytes, uint32_t count, struct ring_slot *out)
