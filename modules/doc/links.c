@@ -79,8 +79,9 @@ void cmd_dlink(struct call *c)
 void cmd_dunlink(struct call *c)
 {
     struct buf key = {0};
-    link_key(&key, c->argv[1], c->argv[2], c->argv[3]);
-    int r = key.n > NODE_KEY_MAX ? E_NOTFOUND : ks_delete_thing(&c->ks, SPACE_LINK, buf_slice(&key), NULL);
+    bool possible = c->argv[1].n <= NODE_KEY_MAX && c->argv[2].n <= NODE_KEY_MAX && c->argv[3].n <= NODE_KEY_MAX;
+    if (possible) link_key(&key, c->argv[1], c->argv[2], c->argv[3]);
+    int r = !possible || key.n > NODE_KEY_MAX ? E_NOTFOUND : ks_delete_thing(&c->ks, SPACE_LINK, buf_slice(&key), NULL);
     if (r == E_OK) notify_dirty(c, 1);
     if (r == E_OK || r == E_NOTFOUND)
         reply_int(c, r == E_OK);

@@ -31,6 +31,13 @@ int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, u
     struct doc_cursor *c = mem_zalloc(sizeof *c);
     c->lineage = lineage;
     c->at = at;
+    if (prefix.n > NODE_KEY_MAX) { /* no key begins so */
+        c->e = e;
+        c->ended = true;
+        *out = c;
+        return E_OK;
+    }
+    if (after.n > NODE_KEY_MAX) after.n = NODE_KEY_MAX; /* the same keys are behind it */
     range_doc_from(&c->lower, lineage, prefix);
     buf_add(&upper, c->lower.p, c->lower.n);
     range_end(&upper);

@@ -167,7 +167,8 @@ enum engine_find_flags {
 };
 /* The newest version of the key at or before `at`, in any generation (compare seq with db_view.flushed). Does not wait for the index:
  * call engine_catch_up first where it matters. E_NOTFOUND: none. E_PRUNED: some existed there, all dropped: *out = the oldest still readable.
- * One that a flush at or before `at` hid is found though its node may be gone. */
+ * One that a flush at or before `at` hid is found though its node may be gone.
+ * Keys, prefixes and relations may be of any length here and below: nothing has a name longer than NODE_KEY_MAX. */
 API int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t at, unsigned flags, struct version *out) MUST_CHECK;
 
 /* All versions of one key, newest first or oldest first, between two seqs (inclusive). */

@@ -27,7 +27,7 @@ static int open_range(struct engine *e, uint16_t lineage, struct buf *range, uin
 {
     struct index_snap *s = NULL;
     struct buf upper = {0};
-    if (after.n > 0 && !slice_starts(after, buf_slice(range))) { /* a position of another key, or nonsense, is no position here */
+    if (after.n > 0 && (!slice_starts(after, buf_slice(range)) || after.n > INDEX_KEY_MAX - SEQ_BYTES - 1)) { /* a position of another key, or nonsense, is no position here */
         buf_fini(range);
         return E_INVALID;
     }
@@ -67,6 +67,13 @@ int engine_links(struct engine *e, uint16_t lineage, slice key, enum link_direct
     ASSERT(e && out);
     ASSERT(lineage < ENGINE_DATABASES_MAX && (d == LINK_OUT || d == LINK_IN));
     struct buf range = {0};
+    if (key.n > NODE_KEY_MAX || rel.n > NODE_KEY_MAX) { /* nothing has such a name */
+        struct link_cursor *c = mem_zalloc(sizeof *c);
+        c->e = e;
+        c->ended = true;
+        *out = c;
+        return E_OK;
+    }
     range_link_from(&range, d == LINK_OUT ? RANGE_LINK_OUT : RANGE_LINK_IN, lineage, key, rel);
     return open_range(e, lineage, &range, at, after, out);
 }

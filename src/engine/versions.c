@@ -195,7 +195,8 @@ static int find_base(struct engine *e, enum index_scope scope, struct buf *probe
 int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t at, unsigned flags, struct version *out)
 {
     ASSERT(e && out);
-    ASSERT(key.n <= NODE_KEY_MAX);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
+    if (key.n > NODE_KEY_MAX) return E_NOTFOUND;
     uint8_t stack[RANGE_PROBE_BYTES];
     bool small = RANGE_VERSION_HEAD + key.n + 8 <= sizeof stack;
     struct buf on_stack = {.p = stack, .cap = sizeof stack}, *probe = small ? &on_stack : probe_buf(PROBE_KEY);
@@ -230,12 +231,16 @@ int engine_versions(struct engine *e, uint8_t space, uint16_t lineage, slice key
                     struct version_cursor **out)
 {
     ASSERT(e && out);
-    ASSERT(key.n <= NODE_KEY_MAX);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
     struct buf *probe = probe_buf(PROBE_KEY);
     struct version_cursor *c = mem_zalloc(sizeof *c);
     c->from = from;
     c->to = to;
     c->oldest_first = oldest_first;
+    if (key.n > NODE_KEY_MAX) {
+        *out = c;
+        return E_OK;
+    }
     range_version(probe, &e->seed, space, lineage, key, to);
     buf_add(&c->newest, probe->p, probe->n);
     int rc = from <= to ? iter_versions(e, probe, to, from, &c->it) : E_OK;
@@ -282,8 +287,9 @@ void version_close(struct version_cursor **c)
 int engine_key_horizon(struct engine *e, uint8_t space, uint16_t lineage, slice key, uint64_t *seq, bool *dropped)
 {
     ASSERT(e && seq);
-    ASSERT(key.n <= NODE_KEY_MAX);
+    ASSERT(lineage < ENGINE_DATABASES_MAX);
     struct version v;
+    if (key.n > NODE_KEY_MAX) return E_NOTFOUND;
     struct buf *probe = probe_buf(PROBE_KEY);
     range_version(probe, &e->seed, space, lineage, key, UINT64_MAX);
     int rc = probe_at(e, INDEX_ALL, probe, UINT64_MAX, &v);

@@ -303,3 +303,21 @@ proc query_mangled {nql} {
     }
     return "[string length $cursor] > 40: [expr {[string length $cursor] > 40}], taken $taken"
 }
+
+# Names longer than a key can be, in every place where a name stands (K): nothing has such a name, and the server goes on.
+proc long_names {bytes} {
+    set long "a:[string repeat k [expr {$bytes - 2}]]"
+    set out {}
+    foreach line [split {DPUT K 1|DGET K|DMGET 1 K|DMPUT 1 K 1 *|DPATCH K MERGE 1|DINCRBY K x 1|DDEL K|DDEL K VALID 1 2|DASOF K 1|DHISTORY K|DTIMELINE K
+        DDIFF K 0 head|DREVERT K 0|DREVERT PREFIX K 1 DRYRUN|DNODE key:K|DTRACE key:K|DPROVE INCLUSION key:K|DGET a ASOF tag:K|DTAG SET K|DTAG GET K|DTAG DEL K
+        DSCAN 0 COLL K|DSCAN 0 PREFIX K|DLINK a r K|DUNLINK a r K|DUNLINK a K a|DLINKS K|DLINKS a REL 1 K|DLINKS K BOTH ASOF 1|DTRAVERSE K|DTRAVERSE a REL 1 K
+        DINDEX CREATE K x|DINDEX DROP K x|DINDEX LIST K|DTOP K x ASC 1|DCOUNT K ASOF 1|DVERIFY KEY K|DRETAIN SET K VERSIONS 1|DRETAIN GET K|DRETAIN DEL K
+        DCOMPACT PREFIX K DRYRUN|DCHANGES FROM 0 KEY K|DCHANGES FROM 0 PREFIX K|DINFO KEY K|DINFO COLL K|DPUT a 1 CAUSEDBY 1 key:K|DRUN 1 DHISTORY K} "|\n"] {
+        set words {}
+        foreach w $line {lappend words [expr {[regexp {^(|key:|tag:)K$} $w] ? "[string range $w 0 end-1]$long" : $w}]}
+        set r [ask {*}$words]
+        set text [expr {[lindex $r 0] in {"-" ":" "+"} ? "[lindex $r 0][lindex [lindex $r 1] 0]" : [lindex $r 1] eq "" ? "nothing" : [lindex $r 0] eq "nil" ? "nil" : "something"}]
+        lappend out "[lindex $line 0] $text"
+    }
+    return [join $out ", "]
+}

@@ -44,6 +44,22 @@ static void test_random(void **state)
     }
 }
 
+/* Nothing begins with more than a key can have; what is behind such a name is behind its beginning. */
+static void test_long_names(void **state)
+{
+    struct bed *b = bed_new();
+    char *name = mem_alloc(NODE_KEY_MAX * 5);
+    bed_put(b, 0, "a:1", TYPE_DOCUMENT, "1");
+    bed_put(b, 0, "a:2", TYPE_DOCUMENT, "1");
+    bed_step(b);
+    memset(name, 0, NODE_KEY_MAX * 5);
+    memcpy(name, "a:1", 3);
+    check(b, 0, slice_of(name, NODE_KEY_MAX * 5), (slice){0}, UINT64_MAX);
+    check(b, 0, slice_str("a:"), slice_of(name, NODE_KEY_MAX * 5), UINT64_MAX);
+    mem_free(name);
+    bed_free(b);
+}
+
 /* A key that comes and goes many times is passed by seeks. */
 static void test_restless(void **state)
 {
@@ -115,6 +131,6 @@ static void test_first_versions_were_no_documents(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_versions_were_no_documents), cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_ever)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_versions_were_no_documents), cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_long_names), cmocka_unit_test(test_ever)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

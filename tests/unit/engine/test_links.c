@@ -137,6 +137,18 @@ static void test_many_versions(void **state)
     struct link_cursor *c = NULL;
     assert_int_equal(engine_links(&b->e, 0, slice_str("a"), LINK_OUT, (slice){0}, 5, slice_str("nonsense"), &c), E_INVALID);
     assert_null(c);
+    struct buf longer = {0};
+    engine_link_position(0, LINK_OUT, slice_str("a"), slice_str("r"), slice_str("x"), &longer);
+    while (longer.n <= INDEX_KEY_MAX) buf_add_byte(&longer, 'k');
+    assert_int_equal(engine_links(&b->e, 0, slice_str("a"), LINK_OUT, (slice){0}, 5, buf_slice(&longer), &c), E_INVALID);
+    struct link l;
+    assert_int_equal(engine_links(&b->e, 0, buf_slice(&longer), LINK_OUT, (slice){0}, 5, (slice){0}, &c), E_OK); /* nothing has such a name */
+    assert_int_equal(link_cursor_next(c, &l), E_END);
+    link_cursor_close(&c);
+    assert_int_equal(engine_links(&b->e, 0, slice_str("a"), LINK_IN, buf_slice(&longer), 5, (slice){0}, &c), E_OK);
+    assert_int_equal(link_cursor_next(c, &l), E_END);
+    link_cursor_close(&c);
+    buf_fini(&longer);
     bed_free(b);
 }
 

@@ -61,7 +61,7 @@ static void test_random_points(void **state)
 static void test_long_keys(void **state)
 {
     struct bed *b = bed_new();
-    char *key = mem_alloc(NODE_KEY_MAX + 1);
+    char *key = mem_alloc(NODE_KEY_MAX + 2);
     size_t lengths[] = {0, 1, 255, 256, 297, 298, 299, 300, 5000, NODE_KEY_MAX};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         memset(key, 'k', lengths[i]);
@@ -69,6 +69,15 @@ static void test_long_keys(void **state)
     }
     bed_step(b);
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) check_find(b, 0, slice_of(key, lengths[i]), UINT64_MAX);
+    slice longer = slice_of(key, NODE_KEY_MAX + 1); /* a client may ask for any name: nothing has this one */
+    struct version v;
+    struct version_cursor *c = NULL;
+    uint64_t seq;
+    assert_int_equal(engine_find(&b->e, SPACE_KEY, 0, longer, UINT64_MAX, FIND_ALL, &v), E_NOTFOUND);
+    assert_int_equal(engine_key_horizon(&b->e, SPACE_KEY, 0, longer, &seq, NULL), E_NOTFOUND);
+    assert_int_equal(engine_versions(&b->e, SPACE_KEY, 0, longer, 1, UINT64_MAX, false, &c), E_OK);
+    assert_int_equal(version_next(c, &v), E_END);
+    version_close(&c);
     mem_free(key);
     bed_free(b);
 }
