@@ -159,6 +159,7 @@ int place_hash(struct ks_ctx *c, const struct place *p, uint8_t out[HASH_BYTES])
         return E_OK;
     }
     if (c->batch != NULL && engine_batch_hash(c->batch, p->e->head, out)) return E_OK; /* not in the log yet */
+    if (!entry_live(p->e)) return engine_hash(c->ks->engine, p->e->head, out); /* a tombstone may be compacted away; its hash stays */
     struct buf mem = {0};
     slice raw;
     struct node n;

@@ -1,6 +1,14 @@
+/* The model test of the D* family: random commands of all kinds against an oracle that knows every version (family.h), then random questions about now and any
+ * point. In the second half rules and compaction come in, and what was allowed to go may be PRUNED. Every 500 steps the server is stopped or killed and started again.
+ *
+ *   family [--steps N] [--seed S] [--resp 2|3]      prints the seed first; with FT in the environment compactions are told, FAMILY_KEEP keeps the data */
+#include "tests/model/family_feed.h"
 #include "tests/model/family_graph.h"
+#include "tests/model/family_keep.h"
 #include "tests/model/family_whole.h"
 #include "tests/model/family_writes.h"
+
+static bool keeping; /* rules and compaction too */
 
 static void change(void)
 {
@@ -14,6 +22,8 @@ static void change(void)
     case 10: if (rnd(3) == 0) do_expire(); break;
     case 11: case 12: do_revert_many(); break;
     case 13: do_select(); break;
+    case 20: if (keeping && rnd(3) == 0) do_rule(); break;
+    case 21: if (keeping && rnd(4) == 0) do_compact(); break;
     case 14: case 15: case 16: case 17: case 18: case 19: do_multi(); break;
     default: do_one(); break;
     }
@@ -22,7 +32,7 @@ static void change(void)
 static void look(void)
 {
     if (head < 3) return;
-    switch (rnd(10)) {
+    switch (rnd(11)) {
     case 0: check_past(); break;
     case 1: check_valid(); break;
     case 2: check_line(); break;
@@ -32,6 +42,7 @@ static void look(void)
     case 6: check_links(); break;
     case 7: check_traverse(); break;
     case 8: check_trace(); break;
+    case 9: check_feed(); break;
     default: check_now(); break;
     }
 }
@@ -54,10 +65,12 @@ int main(int argc, char **argv)
     r = server_connect(&server, resp);
     started_ms = server_ms();
     for (step_no = 0; step_no < steps; step_no++) {
+        keeping = step_no > steps / 2;
         change();
         look();
         if (step_no % 500 == 499) do_restart();
     }
+    feeds_fini();
     redisFree(r);
     server_stop(&server);
     server_remove(&server);

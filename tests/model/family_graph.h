@@ -8,7 +8,7 @@ static inline bool links_known(int db, long long at)
 {
     for (int i = 0; i < KEYS * RELS * KEYS; i++) {
         const struct key *l = &links[db][i / (RELS * KEYS)][i / KEYS % RELS][i % KEYS];
-        if (l->n && compactions && (version_at(l, at) == &nothing || version_at(l, at)->may_go)) return false;
+        if (l->n && compactions && (version_at(l, at)->kind == ABSENT || version_at(l, at)->may_go)) return false;
     }
     return true;
 }

@@ -33,11 +33,12 @@ static inline bool dropped_before(const struct key *k, long long point)
     return false;
 }
 
-/* May the server not know what a key was at a point? Only when the version that showed there was allowed to go; where there was none, when anything was. */
+/* May the server not know what a key was at a point? Only when the version that showed there was allowed to go; where there was none, when anything was. A flush hides
+ * what was before it, but whether that was before it is no longer known when it is gone. */
 static inline bool may_be_pruned(const struct key *k, long long point)
 {
     const struct version *v = version_at(k, rounded(point));
-    return v == &nothing ? compactions > 0 : v->may_go;
+    return v->flush ? dropped_before(k, head) : v == &nothing ? compactions > 0 : v->may_go;
 }
 
 /* The number at the end of -PRUNED; there the key must be readable, and be what it was. */
@@ -46,7 +47,7 @@ static inline void check_pruned(const struct key *k, long long point, const redi
     if (!allowed) fail("a version that must be there still is PRUNED", version_at(k, rounded(point))->text, v->str);
     const char *n = strrchr(v->str, ' ');
     long long oldest = n ? strtoll(n, NULL, 10) : 0;
-    if (oldest <= 0 || oldest > head || places[oldest].last <= point) fail("PRUNED", "a seq behind the point", v->str);
+    if (oldest <= 0 || oldest > head) fail("PRUNED", "a seq of the log", v->str);
     if (k->link) return;
     long long end = places[oldest].last;
     redisReply *again = query("DASOF %s %lld", k->name, end);
@@ -73,7 +74,7 @@ static inline long long any_seq(void)
 {
     long long at = (long long)rnd((uint64_t)head + 1);
     if (rnd(3) == 0 && tags[at % TAGS].seq >= 0) return tags[at % TAGS].seq;
-    return at;
+    return exact(at);
 }
 
 static inline void check_past(void)
@@ -155,6 +156,7 @@ static inline void check_line(void)
 static inline void check_row(const redisReply *row, const struct key *k, const struct version *v)
 {
     const redisReply *data = field(row, "data");
+    if (v->may_go && strcmp(field(row, "state")->str, "pruned") == 0) return; /* a hole before versions that a tag or a token holds */
     check_node(row, k, v);
     bool live = v == last_of(k) && v->kind != ABSENT;
     expect_str("state", v->kind == ABSENT ? "deleted" : live ? "live" : "old", field(row, "state")->str);
@@ -166,6 +168,7 @@ static inline void check_history(void)
     struct key *k = &keys[content()][rnd(KEYS)];
     bool up = rnd(2);
     redisReply *got = query("DHISTORY %s %sCOUNT 100000 WITHDATA", k->name, up ? "REV " : "");
+    last_reply = got;
     size_t i = 0, rows = got->elements;
     bool pruned = rows && strcmp(field(got->element[rows - 1], "state")->str, "pruned") == 0;
     if (pruned) rows--;
@@ -174,10 +177,12 @@ static inline void check_history(void)
         if (v->flush) continue;
         bool here = i < rows && field(got->element[i], "seq")->integer == v->seq;
         if (here) check_row(got->element[i++], k, v);
-        else if (!v->may_go) fail("a version is missing in DHISTORY", v->text, "none");
+        else if (!v->may_go && getenv("FT")) fprintf(stderr, "missing seq %lld i %zu of %zu db %d, next %lld %d\n", v->seq, n, k->n, k->db, v[1].seq, v[1].kind);
+        if (!here && !v->may_go) fail("a version is missing in DHISTORY", v->text, "none");
     }
     expect_int("rows of DHISTORY", (long long)i, (long long)rows);
     if (pruned && compactions == 0) fail("DHISTORY", "nothing pruned", "a row that says so");
+    last_reply = NULL;
     freeReplyObject(got);
 }
 

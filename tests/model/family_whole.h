@@ -103,7 +103,7 @@ static inline void do_swap(void)
 static inline void do_tag(void)
 {
     struct tag *t = &tags[rnd(TAGS)];
-    long long seq = rnd(2) ? head : (long long)rnd((uint64_t)head + 1);
+    long long seq = rnd(2) ? head : exact((long long)rnd((uint64_t)head + 1));
     if (rounded(seq) == 0) return;
     if (rnd(4) == 0) {
         expect_int("DTAG DEL", t->seq >= 0, query("DTAG DEL %s", t->name)->integer);
@@ -155,9 +155,9 @@ static inline bool revert_one(struct key *k, int then_db, long long at, int *res
 {
     const struct key *t = k->link ? &links[then_db][k->index][k->rel][k->other] : &keys[then_db][k->index];
     const struct version *then = k->link ? version_at(t, at) : state_at(t, at), *now = last_of(k);
-    if (version_at(t, at)->may_go || (compactions && version_at(t, at) == &nothing)) return false;
+    if (version_at(t, at)->may_go || (compactions && version_at(t, at)->kind == ABSENT)) return false;
     struct version v = plain_copy(then);
-    bool back = then->kind != ABSENT;
+    bool back = then->kind != ABSENT && (then->expire == 0 || then->expire > started_ms + 3000000); /* what has run out stays away */
     if (!back && now->kind == ABSENT) return true;
     bool same = back && now->kind == then->kind && strcmp(now->text, then->text) == 0;
     if (same && now->expire == then->expire) return true;
@@ -172,7 +172,7 @@ static inline bool revert_one(struct key *k, int then_db, long long at, int *res
 static inline void do_revert_many(void)
 {
     static const char *const prefixes[] = {"c:", "d:", "k", "c:1", ""};
-    long long seq = head > 40 ? head - (long long)rnd(40) : head, at = rounded(seq);
+    long long seq = exact(head > 40 ? head - (long long)rnd(40) : head), at = rounded(seq);
     const char *prefix = prefixes[rnd(5)];
     int then_db = content_at(at), restored = 0, deleted = 0;
     bool dry = rnd(2), good = true;

@@ -342,12 +342,12 @@ static inline void make_mput(struct act *a)
 
 static inline bool past_known(const struct key *k, long long seq)
 {
-    return !version_at(k, seq)->may_go && !(version_at(k, seq) == &nothing && compactions);
+    return !version_at(k, seq)->may_go && !(version_at(k, seq)->kind == ABSENT && compactions);
 }
 
 static inline void make_revert(struct act *a, struct key *k)
 {
-    long long seq = (long long)rnd((uint64_t)(in_multi ? multi_head : head) + 1), at = rounded(seq);
+    long long seq = exact((long long)rnd((uint64_t)(in_multi ? multi_head : head) + 1)), at = rounded(seq);
     struct key *then_key = &keys[content_at(at)][k->index];
     const struct version *then = version_at(then_key, at);
     if (then->expire || !past_known(then_key, at) || content_at(at) != content()) {
