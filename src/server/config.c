@@ -132,14 +132,16 @@ void config_each(struct config *c, slice pattern, void (*fn)(void *ctx, const ch
 
 static const char *parse_words(const struct row *r, slice value, int64_t *out, char error[CONFIG_ERROR_MAX])
 {
-    for (int i = 0; r->words[i]; i++)
-        if (slice_is(value, r->words[i])) {
-            *out = i;
+    int words = 0;
+    for (; r->words[words]; words++)
+        if (slice_is(value, r->words[words])) {
+            *out = words;
             return NULL;
         }
+    int first = r->words == words_appendfsync; /* redis-server names "no" last */
     int n = snprintf(error, CONFIG_ERROR_MAX, "argument(s) must be one of the following: ");
-    for (int i = 0; r->words[i] && n < CONFIG_ERROR_MAX; i++)
-        n += snprintf(error + n, (size_t)(CONFIG_ERROR_MAX - n), "%s%s", i ? ", " : "", r->words[i]);
+    for (int i = 0; i < words && n < CONFIG_ERROR_MAX; i++)
+        n += snprintf(error + n, (size_t)(CONFIG_ERROR_MAX - n), "%s%s", i ? ", " : "", r->words[(first + i) % words]);
     return error;
 }
 
