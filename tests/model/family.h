@@ -322,7 +322,9 @@ static inline struct ref *pending_for(const redisReply *map)
         struct version *v = &k->v[pending[i].i];
         if (v->ver == 0 && name && strcmp(k->name, name) == 0 && op_fits(k, v, op)) return &pending[i];
     }
-    fail("a node that nobody wrote", "one of those pushed", name ? name : op);
+    char said[80];
+    snprintf(said, sizeof said, "%s %s", op, name ? name : "(nil)");
+    fail("a node that nobody wrote", "one of those pushed", said);
 }
 
 static inline void settle_node(long long seq, long long end)

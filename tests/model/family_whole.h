@@ -163,6 +163,7 @@ static inline bool revert_one(struct key *k, int then_db, long long at, int *res
     if (same && now->expire == then->expire) return true;
     if (back) ++*restored;
     else ++*deleted;
+    if (!back) v = nothing, v.any_order = true;
     v.meta = same;
     snprintf(v.note, sizeof v.note, same ? "" : "all");
     if (!dry) push(k, &v);
