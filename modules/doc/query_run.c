@@ -295,7 +295,7 @@ static int fill_from_groups(struct query *q)
 {
     struct nql_column column[NQL_GROUP_MAX + NQL_AGGREGATES_MAX];
     size_t columns = q->nql->n_group + q->nql->n_aggregates;
-    int err = nql_groups_finish(q->groups, 64 * QUERY_SLICE_ROWS);
+    int err = q->next == 0 ? nql_groups_finish(q->groups, 64 * QUERY_SLICE_ROWS) : E_OK; /* in order for good once the first was taken */
     if (err != E_OK) return err == E_AGAIN ? E_OK : err;
     uint64_t before = q->skip + q->given;
     for (size_t i = 0; i < QUERY_SLICE_ROWS && err == E_OK; i++) {

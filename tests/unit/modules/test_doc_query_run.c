@@ -189,11 +189,37 @@ static void test_offset_beyond_what_is_kept(void **state)
     buf_fini(&want);
 }
 
+/* More groups than a slice gives out: they go on where the slice before ended. */
+static void test_many_groups(void **state)
+{
+    struct bed *b = *state;
+    load(b, false);
+    for (int slow = 0; slow < 2; slow++)
+        for (unsigned offset = 0; offset < 1400; offset += 455) {
+            struct prepared p;
+            char text[100], want[40];
+            int err;
+            clock_slow(b, slow ? 1000 : 0);
+            snprintf(text, sizeof text, "FROM u GROUP BY b COUNT ORDER BY b LIMIT 800 OFFSET %u", offset);
+            start(b, &p, text, 700);
+            while ((err = one_turn(&p)) == E_AGAIN) continue;
+            assert_int_equal(err, E_OK);
+            unsigned left = DOCS - offset, rows = left < 700 ? left : 700;
+            assert_int_equal(p.q.page_rows, rows);
+            assert_int_equal(p.q.more, left > 700);
+            snprintf(want, sizeof want, "%u", offset + rows - 1); /* the last group's value stands before its count */
+            size_t tail = 8 + 5 + 8 + 1; /* COUNT, 1 */
+            assert_memory_equal(p.q.page.mem.p + p.q.page.mem.n - tail - strlen(want), want, strlen(want));
+            prepared_fini(&p);
+        }
+    clock_slow(b, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_whatever_happens_between), WITH_SERVER(test_turns_are_short), WITH_SERVER(test_time_is_up), WITH_SERVER(test_scan_limit),
-        WITH_SERVER(test_offset_beyond_what_is_kept),
+        WITH_SERVER(test_offset_beyond_what_is_kept), WITH_SERVER(test_many_groups),
     };
     return cmocka_run_group_tests_name("doc_query_run", tests, NULL, NULL);
 }
