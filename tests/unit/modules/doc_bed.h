@@ -132,22 +132,22 @@ static inline long number_after(const char *reply, const char *text)
     return strtol(at + strlen(text), NULL, 10);
 }
 
-static inline size_t times_in(const char *reply, const char *text)
+/* All numbers behind `text`, at most max; returns how many there are. Looks at each byte once: strstr would measure the whole reply each time when sanitized. */
+static inline size_t numbers_after(const char *reply, const char *text, uint64_t *out, size_t max)
 {
-    size_t n = 0;
-    for (const char *at = reply; (at = strstr(at, text)) != NULL; at += strlen(text)) n++;
+    const char *end = reply + strlen(reply), *at = reply;
+    size_t n = 0, bytes = strlen(text);
+    for (; (size_t)(end - at) >= bytes && (at = memchr(at, text[0], (size_t)(end - at))) != NULL; at++) {
+        if ((size_t)(end - at) < bytes || memcmp(at, text, bytes) != 0) continue;
+        if (n < max) out[n] = strtoull(at + bytes, NULL, 10);
+        n++;
+    }
     return n;
 }
 
-/* All of those numbers, at most max; returns how many there are. */
-static inline size_t numbers_after(const char *reply, const char *text, uint64_t *out, size_t max)
+static inline size_t times_in(const char *reply, const char *text)
 {
-    size_t n = 0;
-    for (const char *at = reply; (at = strstr(at, text)) != NULL; n++) {
-        at += strlen(text);
-        if (n < max) out[n] = strtoull(at, NULL, 10);
-    }
-    return n;
+    return numbers_after(reply, text, NULL, 0);
 }
 
 /* The seq that head is. */
