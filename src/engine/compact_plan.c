@@ -101,6 +101,14 @@ static uint8_t key_type(const struct plan_work *w)
     return TYPE_NONE;
 }
 
+/* A key that was a document at any time is kept as one: a string in its place must not take its history along. */
+static bool ever_document(const struct plan_work *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->v[i].type == TYPE_DOCUMENT) return true;
+    return false;
+}
+
 static int reach_of_key(struct plan_work *w, slice name, struct reach *r)
 {
     const struct compact_options *o = w->o;
@@ -110,7 +118,7 @@ static int reach_of_key(struct plan_work *w, slice name, struct reach *r)
         r->before = o->before;
         return E_OK;
     }
-    bool document = w->space == SPACE_LINK || key_type(w) == TYPE_DOCUMENT;
+    bool document = w->space == SPACE_LINK || ever_document(w);
     struct retain_rule keep;
     (void)engine_retain_of(w->e, name, document, &keep, NULL);
     if (keep.versions) r->versions = keep.versions;

@@ -195,11 +195,8 @@ static uint64_t versions_kept(const struct past *p, unsigned item, const struct 
     uint64_t n = (item == 1 || item >= KEYS) && p->rule[1] != UINT64_MAX ? p->rule[1] : p->rule[0]; /* links begin at k1 */
     if (n != UINT64_MAX) return n ? n : UINT64_MAX;
     bool document = item >= KEYS;
-    for (uint64_t s = p->last; item < KEYS && s > 0; s--) /* of the newest version that the index has */
-        if (p->node[s].item == item) {
-            document = p->node[s].type == TYPE_DOCUMENT;
-            break;
-        }
+    for (uint64_t s = p->last; item < KEYS && s > 0; s--) /* a document at any time that is left */
+        document |= p->node[s].item == item && p->node[s].type == TYPE_DOCUMENT && p->node[s].there;
     return document ? UINT64_MAX : 1;
 }
 
