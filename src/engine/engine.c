@@ -176,7 +176,7 @@ static int find_segment(void *ctx, const char *name)
     unsigned long long first;
     unsigned generation;
     int end = 0;
-    if (sscanf(name, "%16llx-%4x.seg%n", &first, &generation, &end) != 2 || end == 0 || name[end] != 0) return 0;
+    if (sscanf(name, "%16llx-%8x.seg%n", &first, &generation, &end) != 2 || end == 0 || name[end] != 0) return 0;
     snprintf(f->any, sizeof(f->any), "%s", name);
     struct manifest *m = f->m;
     for (size_t i = 0; i < m->n_segments; i++) {
