@@ -115,7 +115,8 @@ static inline void say_all(struct bed *b, struct buf *commands, unsigned n)
         bed_turn(b);
         ssize_t got = recv(b->fd, b->got + have, sizeof b->got - have - 1, MSG_DONTWAIT);
         if (got > 0) have += (size_t)got;
-        for (size_t len; (len = bed_reply_bytes(b->got + at, have - at)) > 0; at += len, replies++) assert_int_not_equal(b->got[at], '-');
+        for (size_t len; (len = bed_reply_bytes(b->got + at, have - at)) > 0; at += len, replies++)
+            assert_int_not_equal(b->got[at], '-');
         memmove(b->got, b->got + at, have - at);
         have -= at;
         at = 0;

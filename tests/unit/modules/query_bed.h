@@ -61,7 +61,8 @@ static inline const char *plan_of(struct bed *b, const char *text, bool no_scan,
     int err = query_plan_make(&p.c, &p.q, no_scan);
     if (err == E_OK) {
         query_plan_text(&p.q, &words);
-        snprintf(out, sizeof out, "%.*s%s%.*s", (int)words.n, (char *)words.p, p.q.plan.index.n ? " by " : "", (int)p.q.plan.index.n, (char *)p.q.plan.index.p);
+        snprintf(out, sizeof out, "%.*s%s%.*s", (int)words.n, (char *)words.p, p.q.plan.index.n ? " by " : "",
+                 (int)p.q.plan.index.n, (char *)p.q.plan.index.p);
         if (rows) *rows = p.q.plan.est_rows;
     } else {
         assert_int_equal(err, E_NOTFOUND);

@@ -23,7 +23,11 @@ static void test_sleepers(void **state)
     uint64_t from = head_of(b);
     for (unsigned i = 0; i < READERS; i++) {
         peer_up(b, &p[i]);
-        snprintf(command, sizeof command, "DCHANGES FROM %llu %s w%02u%s BLOCK 0", (unsigned long long)from, i % 3 == 0 ? "COLL" : i % 3 == 1 ? "PREFIX" : "KEY", i, i % 3 ? ":" : "");
+        snprintf(command, sizeof command, "DCHANGES FROM %llu %s w%02u%s BLOCK 0", (unsigned long long)from,
+                 i % 3 == 0   ? "COLL"
+                 : i % 3 == 1 ? "PREFIX"
+                              : "KEY",
+                 i, i % 3 ? ":" : "");
         peer_send(&p[i], command);
         assert_false(peer_turn(b, &p[i]));
     }
@@ -51,7 +55,7 @@ static void test_waiting_ends(void **state)
         peer_up(b, &p);
         snprintf(command, sizeof command, "DCHANGES FROM %llu KEY z BLOCK %d", (unsigned long long)from, how == 0 ? 20 : 0);
         peer_send(&p, command);
-        assert_false(peer_turn(b, &p));
+        if (how > 0) assert_false(peer_turn(b, &p)); /* 20 ms may be over by then */
         if (how == 1) say(b, "CLIENT UNBLOCK %llu", (unsigned long long)b->server.loops[0]->clients->id);
         if (how == 2) say(b, "FLUSHALL");
         if (how == 3) say(b, "SWAPDB 0 1");
@@ -157,7 +161,10 @@ static void test_compaction_between_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_sleepers), WITH_SERVER(test_waiting_ends), WITH_SERVER(test_the_feed_adds_up), WITH_SERVER(test_compaction_between_turns),
+        WITH_SERVER(test_sleepers),
+        WITH_SERVER(test_waiting_ends),
+        WITH_SERVER(test_the_feed_adds_up),
+        WITH_SERVER(test_compaction_between_turns),
     };
     return cmocka_run_group_tests_name("doc_changes", tests, NULL, NULL);
 }

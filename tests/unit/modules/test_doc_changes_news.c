@@ -9,7 +9,8 @@ static bool no_news(struct bed *b, enum feed_filter filter, const char *word, ui
     struct db_view db;
     assert_int_equal(engine_catch_up(b->server.engine, 0), E_OK);
     engine_db_at(b->server.engine, 0, limit, &db);
-    struct feed f = {.filter = filter, .word = slice_str(word), .at = at, .limit = limit, .lineage = db.lineage, .flushed = db.flushed};
+    struct feed f = {
+        .filter = filter, .word = slice_str(word), .at = at, .limit = limit, .lineage = db.lineage, .flushed = db.flushed};
     return feed_no_news(&c, &f);
 }
 
@@ -93,7 +94,8 @@ static void test_whole_databases(void **state)
         say(b, "DPUT x 1");
         uint64_t at = head_of(b);
         say(b, "%s", events[i]);
-        for (int filter = FEED_ALL; filter <= FEED_KEY; filter++) assert_false(no_news(b, (enum feed_filter)filter, "nothing", at, head_of(b)));
+        for (int filter = FEED_ALL; filter <= FEED_KEY; filter++)
+            assert_false(no_news(b, (enum feed_filter)filter, "nothing", at, head_of(b)));
     }
     uint64_t at = head_of(b);
     say(b, "SWAPDB 3 4");
@@ -121,7 +123,8 @@ static void test_another_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_filters), WITH_SERVER(test_each_from_its_place), WITH_SERVER(test_limits), WITH_SERVER(test_whole_databases), WITH_SERVER(test_another_store),
+        WITH_SERVER(test_filters),         WITH_SERVER(test_each_from_its_place), WITH_SERVER(test_limits),
+        WITH_SERVER(test_whole_databases), WITH_SERVER(test_another_store),
     };
     return cmocka_run_group_tests_name("doc_changes_news", tests, NULL, NULL);
 }

@@ -10,8 +10,17 @@ static void feed_begin(struct bed *b, struct feed *f, enum feed_filter filter, c
     struct db_view db;
     assert_int_equal(engine_catch_up(b->server.engine, 0), E_OK);
     engine_db_at(b->server.engine, 0, head_of(b), &db);
-    *f = (struct feed){.filter = filter, .word = slice_str(word), .after = after, .at = after, .base = after, .count = count, .limit = head_of(b), .head = head_of(b),
-                       .lineage = db.lineage, .flushed = db.flushed, .upto = DOC_NOW};
+    *f = (struct feed){.filter = filter,
+                       .word = slice_str(word),
+                       .after = after,
+                       .at = after,
+                       .base = after,
+                       .count = count,
+                       .limit = head_of(b),
+                       .head = head_of(b),
+                       .lineage = db.lineage,
+                       .flushed = db.flushed,
+                       .upto = DOC_NOW};
 }
 
 static void feed_end(struct feed *f)
@@ -40,7 +49,9 @@ static void write_some(struct bed *b, struct rng *r, unsigned n)
         case 1: say(b, "SET k:%u text", k); break;
         case 2: say(b, "DEL k:%u k:%u", k, (k + 1) % 6), say(b, "DMPUT 3 k:%u 1 * k:%u 2 * o:%u 3 *", k, (k + 1) % 6, k); break;
         case 3: say(b, "EXPIRE k:%u 1000", k); break;
-        case 4: if (rng_below(r, 8) == 0) say(b, "FLUSHDB"); break;
+        case 4:
+            if (rng_below(r, 8) == 0) say(b, "FLUSHDB");
+            break;
         case 5: say(b, "SET other %u", i); break;
         default: say(b, "DEL k:%u", k), say(b, "DPUT k:%u %u", k, i);
         }
@@ -67,7 +78,8 @@ static void test_two_ways(void **state)
                 feed_begin(b, &versions, FEED_KEY, word, after, count);
                 while ((r1 = feed_scan(&call, &scan)) == E_AGAIN) continue;
                 while ((r2 = feed_versions(&call, &versions)) == E_AGAIN) continue;
-                assert_true((r1 == E_OK || r1 == E_END) && (r2 == E_OK || r2 == E_END)); /* the log has more, though perhaps nothing of this key */
+                assert_true((r1 == E_OK || r1 == E_END) &&
+                            (r2 == E_OK || r2 == E_END)); /* the log has more, though perhaps nothing of this key */
                 size_t n = seqs_of(&scan, a, EVENTS_MAX), m = seqs_of(&versions, c, EVENTS_MAX);
                 assert_int_equal(n, m);
                 assert_memory_equal(a, c, n * sizeof *a);
@@ -213,7 +225,8 @@ static void test_horizons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_two_ways), WITH_SERVER(test_whole_commits), WITH_SERVER(test_turns), WITH_SERVER(test_replaced_documents), WITH_SERVER(test_horizons),
+        WITH_SERVER(test_two_ways),           WITH_SERVER(test_whole_commits), WITH_SERVER(test_turns),
+        WITH_SERVER(test_replaced_documents), WITH_SERVER(test_horizons),
     };
     return cmocka_run_group_tests_name("doc_changes_scan", tests, NULL, NULL);
 }

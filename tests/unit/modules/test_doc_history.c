@@ -42,7 +42,8 @@ static void test_windows(void **state)
         unsigned count = counts[i % 9];
         bool rev = i & 1;
         if (to > head_of(b)) to = head_of(b);
-        snprintf(command, sizeof command, "DHISTORY k FROM %llu TO %llu COUNT %u%s", (unsigned long long)from, (unsigned long long)to, count, rev ? " REV" : "");
+        snprintf(command, sizeof command, "DHISTORY k FROM %llu TO %llu COUNT %u%s", (unsigned long long)from,
+                 (unsigned long long)to, count, rev ? " REV" : "");
         const char *reply = peer_ask(b, &p, command);
         size_t n = window(from, to, rev, count, VERSIONS, want);
         assert_int_equal(number_after(reply, "*"), n);
@@ -106,8 +107,8 @@ static void test_compaction_between_turns(void **state)
     assert_int_equal(engine_compact(b->server.engine, &all, &stats), E_OK);
     (void)peer_wait(b, &p);
     const char *reply = (const char *)p.got.p;
-    size_t n = numbers_after(reply, "$3 seq :", got, VERSIONS + 8), live = times_in(reply, "$5 state $4 live"), old = times_in(reply, "$5 state $3 old"),
-           pruned = times_in(reply, "$5 state $6 pruned");
+    size_t n = numbers_after(reply, "$3 seq :", got, VERSIONS + 8), live = times_in(reply, "$5 state $4 live"),
+           old = times_in(reply, "$5 state $3 old"), pruned = times_in(reply, "$5 state $6 pruned");
     assert_int_equal(number_after(reply, "*"), n + (times_in(reply, " -") > 0));
     assert_int_equal(live, 1);
     assert_true(old >= 500 && pruned >= 1);
@@ -139,7 +140,9 @@ static void test_in_a_transaction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_windows), WITH_SERVER(test_turns), WITH_SERVER(test_client_goes), WITH_SERVER(test_compaction_between_turns), WITH_SERVER(test_in_a_transaction),
+        WITH_SERVER(test_windows),          WITH_SERVER(test_turns),
+        WITH_SERVER(test_client_goes),      WITH_SERVER(test_compaction_between_turns),
+        WITH_SERVER(test_in_a_transaction),
     };
     return cmocka_run_group_tests_name("doc_history", tests, NULL, NULL);
 }

@@ -62,7 +62,8 @@ static void check_choice(struct bed *b, unsigned key, const char *direction, con
     assert_int_equal(engine_catch_up(b->server.engine, 0), E_OK);
     engine_db_at(b->server.engine, 0, choice.at.seq, &choice.db);
     size_t n = naive(key, choice.out, choice.in, rels, want);
-    for (size_t from = 0; from <= n; from++) { /* leaves the walk behind `from` links, and another one goes on from what it says */
+    for (size_t from = 0; from <= n;
+         from++) { /* leaves the walk behind `from` links, and another one goes on from what it says */
         struct link_walk w = {0}, on = {0};
         struct link k;
         int r = E_OK;
@@ -90,7 +91,8 @@ static void check_choice(struct bed *b, unsigned key, const char *direction, con
 
 static void test_every_choice(void **state)
 {
-    static const char *const directions[] = {"OUT", "IN", "BOTH"}, *const rels[] = {"", "0", "1", "20", "02", "11", "919", "2102"};
+    static const char *const directions[] = {"OUT", "IN", "BOTH"}, *const rels[] = {"",   "0",  "1",   "20",
+                                                                                    "02", "11", "919", "2102"};
     struct bed *b = *state;
     struct rng r = {51};
     make_links(b, &r);
@@ -120,8 +122,17 @@ static void test_choices_that_are_none(void **state)
         const char *word[4];
         int argc, want, at;
     } all[] = {
-        {{"COUNT", "1"}, 2, 0, 0}, {{"REL"}, 1, -1, 0}, {{"REL", "1"}, 2, -1, 0}, {{"REL", "0", "a"}, 3, -1, 0}, {{"REL", "x", "a"}, 3, -1, 0}, {{"REL", "2", "a"}, 3, -1, 0},
-        {{"REL", "2", "a", "b"}, 4, 1, 3}, {{"REL", "1", "a", "b"}, 4, 1, 2}, {{"REL", "1001", "a", "b"}, 4, -1, 0}, {{"both"}, 1, 1, 0}, {{""}, 1, 0, 0},
+        {{"COUNT", "1"}, 2, 0, 0},
+        {{"REL"}, 1, -1, 0},
+        {{"REL", "1"}, 2, -1, 0},
+        {{"REL", "0", "a"}, 3, -1, 0},
+        {{"REL", "x", "a"}, 3, -1, 0},
+        {{"REL", "2", "a"}, 3, -1, 0},
+        {{"REL", "2", "a", "b"}, 4, 1, 3},
+        {{"REL", "1", "a", "b"}, 4, 1, 2},
+        {{"REL", "1001", "a", "b"}, 4, -1, 0},
+        {{"both"}, 1, 1, 0},
+        {{""}, 1, 0, 0},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         slice argv[4] = {{0}};
@@ -149,6 +160,7 @@ static void test_choices_that_are_none(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(test_every_choice), WITH_SERVER(test_behind_a_flush), WITH_SERVER(test_choices_that_are_none)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(test_every_choice), WITH_SERVER(test_behind_a_flush),
+                                       WITH_SERVER(test_choices_that_are_none)};
     return cmocka_run_group_tests_name("doc_link_walk", tests, NULL, NULL);
 }

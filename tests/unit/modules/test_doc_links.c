@@ -29,7 +29,8 @@ static void cursor_of(const char *reply, char *out, size_t room)
     out[n] = 0;
 }
 
-static size_t all_pages(struct bed *b, struct peer *p, const char *choice, unsigned count, bool disturb, uint64_t *seq, size_t max)
+static size_t all_pages(struct bed *b, struct peer *p, const char *choice, unsigned count, bool disturb, uint64_t *seq,
+                        size_t max)
 {
     char command[1400], cursor[1200] = "0";
     size_t n = 0;
@@ -77,7 +78,8 @@ static void test_pages(void **state)
 /* A cursor goes with what it was given for: another key's, a direction or relation that is not asked for, digits that are none. */
 static void test_cursors_that_are_none(void **state)
 {
-    static const char *const bad[] = {"1", "x", "", "9999999:0:0:", "1:2:0:", "1:0:1:", "1:1:0:", "1:0:0:0", "1:0:0:zz", ":0:0:", "1::0:", "1:0::", "1:0:0", "1:0:0:00", "-1:0:0:"};
+    static const char *const bad[] = {"1",        "x",     "",      "9999999:0:0:", "1:2:0:", "1:0:1:",   "1:1:0:", "1:0:0:0",
+                                      "1:0:0:zz", ":0:0:", "1::0:", "1:0::",        "1:0:0",  "1:0:0:00", "-1:0:0:"};
     struct bed *b = *state;
     char command[3000], cursor[1200];
     make_links(b);
@@ -116,10 +118,12 @@ static void test_turns(void **state)
         peer_up(b, &p);
         peer_send(&p, "DLINKS hub COUNT 100000");
         int turns = 0;
-        for (; (leave == 0 || turns < leave) && !peer_turn(b, &p); turns++) say(b, "DUNLINK hub r%04d x", MANY - 1 - turns - 10 * leave);
+        for (; (leave == 0 || turns < leave) && !peer_turn(b, &p); turns++)
+            say(b, "DUNLINK hub r%04d x", MANY - 1 - turns - 10 * leave);
         if (leave == 0) {
             assert_true(turns >= 2);
-            assert_int_equal(times_in(plain(&p.got), "$3 seq :"), MANY - 3 - 2 - 1); /* those that went before it began, and only those */
+            assert_int_equal(times_in(plain(&p.got), "$3 seq :"),
+                             MANY - 3 - 2 - 1); /* those that went before it began, and only those */
             assert_null(strstr((char *)p.got.p, " -"));
         }
         peer_down(b, &p);
@@ -167,6 +171,7 @@ static void test_limits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(test_pages), WITH_SERVER(test_cursors_that_are_none), WITH_SERVER(test_turns), WITH_SERVER(test_limits)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(test_pages), WITH_SERVER(test_cursors_that_are_none), WITH_SERVER(test_turns),
+                                       WITH_SERVER(test_limits)};
     return cmocka_run_group_tests_name("doc_links", tests, NULL, NULL);
 }

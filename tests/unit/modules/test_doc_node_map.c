@@ -39,9 +39,22 @@ static void test_longest_row(void **state)
     link_key(&key, buf_slice(&part), slice_str("\\"), slice_str(" "));
     assert_true(key.n <= NODE_KEY_MAX);
     struct doc_view v = {.seq = INT64_MAX, .commit_first = INT64_MAX, .commit_last = INT64_MAX, .state = DOC_DELETED};
-    v.node = (struct node){.op = NODE_PUT, .type = TYPE_DOCUMENT, .space = SPACE_LINK, .seq = INT64_MAX, .ts_ms = INT64_MAX, .prev = INT64_MAX, .ver = INT64_MAX,
-                           .expire_ms = INT64_MAX, .has_valid = true, .valid_from = INT64_MIN + 1, .valid_to = INT64_MIN + 2, .causes = causes.p,
-                           .n_causes = NODE_CAUSES_MAX, .by = buf_slice(&by), .note = buf_slice(&note), .key = buf_slice(&key)};
+    v.node = (struct node){.op = NODE_PUT,
+                           .type = TYPE_DOCUMENT,
+                           .space = SPACE_LINK,
+                           .seq = INT64_MAX,
+                           .ts_ms = INT64_MAX,
+                           .prev = INT64_MAX,
+                           .ver = INT64_MAX,
+                           .expire_ms = INT64_MAX,
+                           .has_valid = true,
+                           .valid_from = INT64_MIN + 1,
+                           .valid_to = INT64_MIN + 2,
+                           .causes = causes.p,
+                           .n_causes = NODE_CAUSES_MAX,
+                           .by = buf_slice(&by),
+                           .note = buf_slice(&note),
+                           .key = buf_slice(&key)};
     for (int resp = 2; resp <= 3; resp++)
         for (int pass = 0; pass < 4; pass++) {
             slice data = buf_slice(&note);
@@ -85,13 +98,27 @@ static void test_both_protocols_say_the_same(void **state)
     uint8_t causes[3 * CAUSE_STORED_BYTES];
     for (size_t i = 0; i < sizeof causes; i++) causes[i] = (uint8_t)rng_next(&r) & 0x7f;
     for (int i = 0; i < 3000; i++) {
-        static const uint8_t ops[] = {NODE_PUT, NODE_DELETE, NODE_EXPIRE, NODE_EFFECT, NODE_META, NODE_FLUSH, NODE_SWAP, NODE_FILLER};
-        struct doc_view v = {.seq = rng_next(&r) >> 1, .state = (enum doc_state)rng_below(&r, 4), .commit_first = rng_next(&r) >> (1 + rng_below(&r, 60)), .commit_last = 9};
+        static const uint8_t ops[] = {NODE_PUT,  NODE_DELETE, NODE_EXPIRE, NODE_EFFECT,
+                                      NODE_META, NODE_FLUSH,  NODE_SWAP,   NODE_FILLER};
+        struct doc_view v = {.seq = rng_next(&r) >> 1,
+                             .state = (enum doc_state)rng_below(&r, 4),
+                             .commit_first = rng_next(&r) >> (1 + rng_below(&r, 60)),
+                             .commit_last = 9};
         v.pruned = rng_below(&r, 5) == 0;
-        v.node = (struct node){.op = ops[rng_below(&r, 8)], .type = (uint8_t)rng_below(&r, 12), .space = (uint8_t)rng_below(&r, 5), .ts_ms = rng_next(&r) >> 1,
-                               .prev = rng_below(&r, 2), .ver = rng_below(&r, 12), .expire_ms = rng_below(&r, 2), .has_valid = rng_below(&r, 2),
-                               .valid_from = rng_below(&r, 2) ? INT64_MIN : -5, .valid_to = rng_below(&r, 2) ? INT64_MAX : 12, .causes = causes,
-                               .n_causes = rng_below(&r, 4), .key = slice_str("a key"), .note = slice_str(rng_below(&r, 2) ? "" : "note")};
+        v.node = (struct node){.op = ops[rng_below(&r, 8)],
+                               .type = (uint8_t)rng_below(&r, 12),
+                               .space = (uint8_t)rng_below(&r, 5),
+                               .ts_ms = rng_next(&r) >> 1,
+                               .prev = rng_below(&r, 2),
+                               .ver = rng_below(&r, 12),
+                               .expire_ms = rng_below(&r, 2),
+                               .has_valid = rng_below(&r, 2),
+                               .valid_from = rng_below(&r, 2) ? INT64_MIN : -5,
+                               .valid_to = rng_below(&r, 2) ? INT64_MAX : 12,
+                               .causes = causes,
+                               .n_causes = rng_below(&r, 4),
+                               .key = slice_str("a key"),
+                               .note = slice_str(rng_below(&r, 2) ? "" : "note")};
         slice data = slice_str("{}");
         uint32_t depth = rng_below(&r, 2) ? NODE_MAP_NO_DEPTH : rng_below(&r, 30);
         bool given = rng_below(&r, 2);
@@ -153,7 +180,8 @@ static void test_unreadable_data(void **state)
     struct call c = probe(b, NULL, 0);
     struct node_maps m = {.with_data = true};
     struct doc_view v = {.seq = 70, .commit_first = 70, .commit_last = 70};
-    v.node = (struct node){.op = NODE_EFFECT, .type = TYPE_STRING, .space = SPACE_KEY, .seq = 70, .prev = 69, .key = slice_str("gone")};
+    v.node = (struct node){
+        .op = NODE_EFFECT, .type = TYPE_STRING, .space = SPACE_KEY, .seq = 70, .prev = 69, .key = slice_str("gone")};
     struct buf mem = {0};
     slice data;
     int r = doc_view_data(&c, &v, &mem, &data);
@@ -183,10 +211,8 @@ static void test_link_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_longest_row),
-        cmocka_unit_test(test_both_protocols_say_the_same),
-        WITH_SERVER(test_unreadable_rows),
-        WITH_SERVER(test_unreadable_data),
+        cmocka_unit_test(test_longest_row), cmocka_unit_test(test_both_protocols_say_the_same),
+        WITH_SERVER(test_unreadable_rows),  WITH_SERVER(test_unreadable_data),
         cmocka_unit_test(test_link_names),
     };
     return cmocka_run_group_tests_name("doc_node_map", tests, NULL, NULL);

@@ -35,7 +35,9 @@ static void add_rows(const char *reply, struct buf *out)
 
 static void test_pages_make_the_whole(void **state)
 {
-    static const char *const texts[] = {"FROM q WHERE a = 3", "FROM q ORDER BY b DESC LIMIT 333", "FROM q WHERE b < 200 ORDER BY a, b", "FROM q ORDER BY a LIMIT 100 OFFSET 77", "FROM q WHERE a > 1 GROUP BY b COUNT"};
+    static const char *const texts[] = {"FROM q WHERE a = 3", "FROM q ORDER BY b DESC LIMIT 333",
+                                        "FROM q WHERE b < 200 ORDER BY a, b", "FROM q ORDER BY a LIMIT 100 OFFSET 77",
+                                        "FROM q WHERE a > 1 GROUP BY b COUNT"};
     static const unsigned counts[] = {1000, 64, 13, 333, 129};
     struct bed *b = *state;
     struct peer p;
@@ -57,7 +59,8 @@ static void test_pages_make_the_whole(void **state)
                 if (!cursor_of(reply, cursor, sizeof cursor)) break;
                 assert_true(n < DOCS);
                 say(b, "DPUT q:%03u '{\"a\":3,\"b\":5}'", (n * 91 + 13) % DOCS); /* the point stays */
-                snprintf(command, sizeof command, "DQUERY 'FROM q AS OF %llu %s' COUNT %u CURSOR %s", point, texts[i] + 6, counts[k], cursor);
+                snprintf(command, sizeof command, "DQUERY 'FROM q AS OF %llu %s' COUNT %u CURSOR %s", point, texts[i] + 6,
+                         counts[k], cursor);
             }
             if (k == 0) {
                 buf_clear(&whole);
@@ -74,8 +77,12 @@ static void test_pages_make_the_whole(void **state)
 /* A cursor is of its query, its parameters, its database and its store's seed. */
 static void test_cursors_of_others(void **state)
 {
-    static const char *const others[] = {"DQUERY 'FROM q WHERE a = $x' PARAMS 1 x 4 CURSOR %s", "DQUERY 'FROM q WHERE a > $x' PARAMS 1 x 3 CURSOR %s", "DQUERY 'FROM q WHERE a = $x LIMIT 500' PARAMS 1 x 3 CURSOR %s",
-                                         "DQUERY 'FROM r WHERE a = $x' PARAMS 1 x 3 CURSOR %s", "DQUERY 'FROM q WHERE a = $x ORDER BY b' PARAMS 1 x 3 CURSOR %s", "DQUERY 'FROM q WHERE a = 3' CURSOR %.20s"};
+    static const char *const others[] = {"DQUERY 'FROM q WHERE a = $x' PARAMS 1 x 4 CURSOR %s",
+                                         "DQUERY 'FROM q WHERE a > $x' PARAMS 1 x 3 CURSOR %s",
+                                         "DQUERY 'FROM q WHERE a = $x LIMIT 500' PARAMS 1 x 3 CURSOR %s",
+                                         "DQUERY 'FROM r WHERE a = $x' PARAMS 1 x 3 CURSOR %s",
+                                         "DQUERY 'FROM q WHERE a = $x ORDER BY b' PARAMS 1 x 3 CURSOR %s",
+                                         "DQUERY 'FROM q WHERE a = 3' CURSOR %.20s"};
     struct bed *b = *state;
     struct peer p;
     char command[3000], cursor[2000];
@@ -86,7 +93,8 @@ static void test_cursors_of_others(void **state)
         snprintf(command, sizeof command, others[i], cursor);
         assert_memory_equal(peer_ask(b, &p, command), "-BADCURSOR", 10);
     }
-    snprintf(command, sizeof command, "DQUERY 'FROM q WHERE a = 3' COUNT 7 CURSOR %s", cursor); /* filled in, it is the same query */
+    snprintf(command, sizeof command, "DQUERY 'FROM q WHERE a = 3' COUNT 7 CURSOR %s",
+             cursor); /* filled in, it is the same query */
     assert_non_null(strstr(peer_ask(b, &p, command), "q:038"));
     assert_string_equal(peer_ask(b, &p, "SELECT 1"), "+OK");
     assert_memory_equal(peer_ask(b, &p, command), "-BADCURSOR", 10);
@@ -116,7 +124,9 @@ static void test_side_by_side(void **state)
                 if (done[i]) continue;
                 bool goes = i == round && turn == 1;
                 if (!goes && !peer_turn(b, &p[i])) continue;
-                if (!goes) assert_true(i % 2 ? times_in(plain(&p[i].got), " $5 q:") == 10 || times_in((char *)p[i].got.p, "q:") == 10 : strtol(plain(&p[i].got) + 1, NULL, 10) > 100);
+                if (!goes)
+                    assert_true(i % 2 ? times_in(plain(&p[i].got), " $5 q:") == 10 || times_in((char *)p[i].got.p, "q:") == 10
+                                      : strtol(plain(&p[i].got) + 1, NULL, 10) > 100);
                 peer_down(b, &p[i]);
                 done[i] = true;
                 left--;
@@ -140,8 +150,12 @@ static void test_count_by_the_book(void **state)
         case 1: say(b, "SET c:%u x", rng_below(&r, 30)); break;
         case 2: say(b, "EXPIRE c:%u %d", rng_below(&r, 30), (int)rng_below(&r, 2) * 1000 - 1); break;
         case 3: say(b, "PERSIST c:%u", rng_below(&r, 30)); break;
-        case 4: if (rng_below(&r, 10) == 0) say(b, "FLUSHDB"); break;
-        case 5: if (rng_below(&r, 10) == 0) say(b, "SWAPDB 0 1"); break;
+        case 4:
+            if (rng_below(&r, 10) == 0) say(b, "FLUSHDB");
+            break;
+        case 5:
+            if (rng_below(&r, 10) == 0) say(b, "SWAPDB 0 1");
+            break;
         default: say(b, "DEL c:%u", i % 30), say(b, "DPUT c:%u %u", i % 30, i);
         }
         snprintf(looked, sizeof looked, "%s", say(b, "DCOUNT c WHERE '_ver > 0'"));
@@ -158,7 +172,10 @@ static void test_count_by_the_book(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_pages_make_the_whole), WITH_SERVER(test_cursors_of_others), WITH_SERVER(test_side_by_side), WITH_SERVER(test_count_by_the_book),
+        WITH_SERVER(test_pages_make_the_whole),
+        WITH_SERVER(test_cursors_of_others),
+        WITH_SERVER(test_side_by_side),
+        WITH_SERVER(test_count_by_the_book),
     };
     return cmocka_run_group_tests_name("doc_query", tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@ static void load(struct bed *b, const char *const *indexes)
 {
     struct buf commands = {0};
     for (unsigned i = 0; i < DOCS; i++)
-        buf_printf(&commands, "DPUT u:%04u '{\"id\":%u,\"half\":%u,\"ten\":%u,\"most\":%u,\"t\":\"all%s\"}'\r\n", i, i * 7919 % DOCS, i % 2, i % 10, i % 10 == 0, i % 10 ? "" : " rare");
+        buf_printf(&commands, "DPUT u:%04u '{\"id\":%u,\"half\":%u,\"ten\":%u,\"most\":%u,\"t\":\"all%s\"}'\r\n", i,
+                   i * 7919 % DOCS, i % 2, i % 10, i % 10 == 0, i % 10 ? "" : " rare");
     say_all(b, &commands, DOCS);
     buf_fini(&commands);
     for (; *indexes; indexes++) {
@@ -92,7 +93,8 @@ static void test_without_scanning(void **state)
 static void near(uint64_t got, uint64_t want, const char *what)
 {
     uint64_t most = want <= 300 ? 2 * want + 64 : DOCS;
-    if (got > most || got + 64 < want / 2) fail_msg("%s: %llu rows, about %llu said", what, (unsigned long long)want, (unsigned long long)got);
+    if (got > most || got + 64 < want / 2)
+        fail_msg("%s: %llu rows, about %llu said", what, (unsigned long long)want, (unsigned long long)got);
 }
 
 static void test_estimates(void **state)
@@ -134,7 +136,8 @@ static void test_as_things_change(void **state)
         if (i % 10 != 3) buf_printf(&commands, "DDEL u:%04u\r\n", i);
     assert_string_equal(plan_of(b, "FROM u WHERE ten = 3 GROUP BY half COUNT", false, NULL), "equality, then group by ten");
     say_all(b, &commands, DOCS - DOCS / 10);
-    assert_string_equal(plan_of(b, "FROM u WHERE ten = 3 GROUP BY half COUNT", false, NULL), "scan, then group"); /* all that are left */
+    assert_string_equal(plan_of(b, "FROM u WHERE ten = 3 GROUP BY half COUNT", false, NULL),
+                        "scan, then group"); /* all that are left */
     assert_string_equal(plan_of(b, "FROM u WHERE id = 3", false, NULL), "equality by id");
     say(b, "DINDEX DROP u id");
     assert_string_equal(plan_of(b, "FROM u WHERE id = 3", false, NULL), "scan");
@@ -196,8 +199,8 @@ static void test_many_indexes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_choices), WITH_SERVER(test_without_scanning), WITH_SERVER(test_estimates), WITH_SERVER(test_as_things_change),
-        WITH_SERVER(test_scan_limit_and_advice), WITH_SERVER(test_many_indexes),
+        WITH_SERVER(test_choices),          WITH_SERVER(test_without_scanning),      WITH_SERVER(test_estimates),
+        WITH_SERVER(test_as_things_change), WITH_SERVER(test_scan_limit_and_advice), WITH_SERVER(test_many_indexes),
     };
     return cmocka_run_group_tests_name("doc_query_plan", tests, NULL, NULL);
 }

@@ -93,7 +93,8 @@ static void test_places(void **state)
         }
         for (size_t i = 0; i < ROWS; i++)
             for (size_t k = 0; k < ROWS; k++) {
-                int by_bytes = slice_cmp(buf_slice(&place[i]), buf_slice(&place[k])), by_nql = nql_compare_rows(p.q.nql, &rows[i], &rows[k]);
+                int by_bytes = slice_cmp(buf_slice(&place[i]), buf_slice(&place[k])),
+                    by_nql = nql_compare_rows(p.q.nql, &rows[i], &rows[k]);
                 assert_int_equal((by_bytes > 0) - (by_bytes < 0), (by_nql > 0) - (by_nql < 0));
                 assert_int_equal(by_bytes == 0, i == k);
             }
@@ -105,7 +106,9 @@ static void test_places(void **state)
 /* Links are in the order of their parts, zero bytes and all: a shorter part comes before a longer one that begins so. */
 static void test_places_of_links(void **state)
 {
-    static const slice parts[] = {{(const uint8_t *)"a", 1}, {(const uint8_t *)"a\0", 2}, {(const uint8_t *)"a\0\0", 3}, {(const uint8_t *)"a\0\1", 3}, {(const uint8_t *)"a\1", 2}, {(const uint8_t *)"aa", 2}, {(const uint8_t *)"\xff", 1}};
+    static const slice parts[] = {{(const uint8_t *)"a", 1},     {(const uint8_t *)"a\0", 2}, {(const uint8_t *)"a\0\0", 3},
+                                  {(const uint8_t *)"a\0\1", 3}, {(const uint8_t *)"a\1", 2}, {(const uint8_t *)"aa", 2},
+                                  {(const uint8_t *)"\xff", 1}};
     enum { N = sizeof parts / sizeof *parts };
     struct bed *b = *state;
     struct prepared p;
@@ -169,7 +172,10 @@ static void test_links_at_an_instant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_two_ways), WITH_SERVER(test_places), WITH_SERVER(test_places_of_links), WITH_SERVER(test_links_at_an_instant),
+        WITH_SERVER(test_two_ways),
+        WITH_SERVER(test_places),
+        WITH_SERVER(test_places_of_links),
+        WITH_SERVER(test_links_at_an_instant),
     };
     return cmocka_run_group_tests_name("doc_query_row", tests, NULL, NULL);
 }

@@ -4,8 +4,15 @@
 #define DOCS 1500
 
 static const char *const texts[] = {
-    "FROM u WHERE a = 3 AND c > 5", "FROM u", "FROM u ORDER BY b DESC LIMIT 700", "FROM u ORDER BY c, b LIMIT 300 OFFSET 200", "FROM u WHERE b >= 100 AND b < 900 ORDER BY c",
-    "FROM u WHERE a = 4 GROUP BY c COUNT SUM b ORDER BY c", "FROM u SEARCH \"odd\" IN t", "FROM u WHERE a = 1 TRAVERSE r DEPTH 3", "FROM u WHERE a IN (1, 2, 3, 4)",
+    "FROM u WHERE a = 3 AND c > 5",
+    "FROM u",
+    "FROM u ORDER BY b DESC LIMIT 700",
+    "FROM u ORDER BY c, b LIMIT 300 OFFSET 200",
+    "FROM u WHERE b >= 100 AND b < 900 ORDER BY c",
+    "FROM u WHERE a = 4 GROUP BY c COUNT SUM b ORDER BY c",
+    "FROM u SEARCH \"odd\" IN t",
+    "FROM u WHERE a = 1 TRAVERSE r DEPTH 3",
+    "FROM u WHERE a IN (1, 2, 3, 4)",
     "FROM u WHERE b > 10 ORDER BY b LIMIT 20 OFFSET 1000",
 };
 #define TEXTS (sizeof texts / sizeof *texts)
@@ -15,7 +22,8 @@ static void load(struct bed *b, bool indexes)
     struct buf commands = {0};
     unsigned n = DOCS;
     for (unsigned i = 0; i < DOCS; i++)
-        buf_printf(&commands, "DPUT u:%04u '{\"a\":%u,\"b\":%u,\"c\":%u,\"t\":\"%s\"}'\r\n", i, i % 7, i * 7919 % DOCS, i % 11, i % 2 ? "odd" : "even");
+        buf_printf(&commands, "DPUT u:%04u '{\"a\":%u,\"b\":%u,\"c\":%u,\"t\":\"%s\"}'\r\n", i, i % 7, i * 7919 % DOCS, i % 11,
+                   i % 2 ? "odd" : "even");
     for (unsigned i = 0; i + 7 < DOCS; i += 5, n++) buf_printf(&commands, "DLINK u:%04u r u:%04u\r\n", i, (i * 13 + 7) % DOCS);
     say_all(b, &commands, n);
     if (indexes) {
@@ -120,9 +128,9 @@ static void test_time_is_up(void **state)
     struct prepared p;
     int err;
     load(b, false);
-    clock_slow(b, 1000);
+    clock_slow(b, 1000000);
     start(b, &p, "FROM u ORDER BY c, b", 1000);
-    p.q.deadline_us = os_mono_us(engine_os(b->server.engine)) + 8000;
+    p.q.deadline_us = os_mono_us(engine_os(b->server.engine)) + 8000000;
     unsigned turns = 0;
     while ((err = one_turn(&p)) == E_AGAIN) turns++;
     assert_int_equal(err, E_TIMEOUT);
@@ -175,7 +183,8 @@ static void test_offset_beyond_what_is_kept(void **state)
         if (p.q.stage == QUERY_SELECT && p.q.keep.rows_max > 100) {
             rounds++;
             query_keep_fini(&p.q.keep);
-            query_keep_init(&p.q.keep, 100, QUERY_KEEP_BYTES_MAX); /* as if memory were small: what was kept is offered again from the start */
+            query_keep_init(&p.q.keep, 100,
+                            QUERY_KEEP_BYTES_MAX); /* as if memory were small: what was kept is offered again from the start */
             query_source_close(&p.q.source);
             p.q.looked = 0;
             assert_int_equal(query_source_open(&p.c, &p.q), E_OK);
@@ -208,7 +217,7 @@ static void test_many_groups(void **state)
             assert_int_equal(p.q.page_rows, rows);
             assert_int_equal(p.q.more, left > 700);
             snprintf(want, sizeof want, "%u", offset + rows - 1); /* the last group's value stands before its count */
-            size_t tail = 8 + 5 + 8 + 1; /* COUNT, 1 */
+            size_t tail = 8 + 5 + 8 + 1;                          /* COUNT, 1 */
             assert_memory_equal(p.q.page.mem.p + p.q.page.mem.n - tail - strlen(want), want, strlen(want));
             prepared_fini(&p);
         }
@@ -218,8 +227,12 @@ static void test_many_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_whatever_happens_between), WITH_SERVER(test_turns_are_short), WITH_SERVER(test_time_is_up), WITH_SERVER(test_scan_limit),
-        WITH_SERVER(test_offset_beyond_what_is_kept), WITH_SERVER(test_many_groups),
+        WITH_SERVER(test_whatever_happens_between),
+        WITH_SERVER(test_turns_are_short),
+        WITH_SERVER(test_time_is_up),
+        WITH_SERVER(test_scan_limit),
+        WITH_SERVER(test_offset_beyond_what_is_kept),
+        WITH_SERVER(test_many_groups),
     };
     return cmocka_run_group_tests_name("doc_query_run", tests, NULL, NULL);
 }

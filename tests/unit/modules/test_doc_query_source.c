@@ -8,7 +8,8 @@ static void load(struct bed *b)
     struct buf commands = {0};
     unsigned n = 0;
     for (unsigned i = 0; i < DOCS; i++, n++)
-        buf_printf(&commands, "DPUT s:%03u '{\"a\":%u,\"b\":%u,\"t\":\"one %s\"}'\r\n", i, i % 7, i * 31 % DOCS, i % 5 ? "two" : "three");
+        buf_printf(&commands, "DPUT s:%03u '{\"a\":%u,\"b\":%u,\"t\":\"one %s\"}'\r\n", i, i % 7, i * 31 % DOCS,
+                   i % 5 ? "two" : "three");
     for (unsigned i = 0; i < DOCS; i += 9, n++) buf_printf(&commands, "DDEL s:%03u\r\n", i);
     for (unsigned i = 1; i < DOCS; i += 13, n++) buf_printf(&commands, "DPUT s:%03u '{\"a\":3,\"b\":-%u}'\r\n", i, i);
     buf_add_str(&commands, "DPUT s2:1 '{\"a\":3}'\r\nDPUT s 1\r\nDPUT s:x:y '{\"a\":3,\"b\":77}'\r\n");
@@ -94,13 +95,23 @@ static void test_every_plan(void **state)
         const char *text;
         enum query_plan_kind kind;
     } all[] = {
-        {"FROM s WHERE a = 3", QUERY_EQUALITY}, {"FROM s WHERE a IN (1, 3, 99)", QUERY_EQUALITY}, {"FROM s WHERE b > 20 AND b <= 90", QUERY_RANGE},
-        {"FROM s WHERE b > 20 AND b <= 90 ORDER BY b", QUERY_RANGE}, {"FROM s WHERE b < 30 ORDER BY b DESC", QUERY_RANGE}, {"FROM s ORDER BY a", QUERY_ORDER},
-        {"FROM s ORDER BY a DESC", QUERY_ORDER}, {"FROM s WHERE a IN (5, 2) ORDER BY a DESC", QUERY_EQUALITY}, {"FROM s SEARCH \"three\" IN t", QUERY_TEXT},
-        {"FROM s SEARCH \"t*\" IN t", QUERY_TEXT}, {"FROM s WHERE _key IN (\"s:001\", \"s:009\", \"s2:1\", \"s:x:y\", \"s:148\")", QUERY_KEYS},
-        {"FROM s WHERE _id IN (\"001\", \"148\")", QUERY_KEYS}, {"FROM s WHERE _key >= \"s:050\" AND _key < \"s:060\"", QUERY_KEY_RANGE},
-        {"FROM s WHERE _id > \"050\" AND _id <= \"060\"", QUERY_KEY_RANGE}, {"FROM s WHERE _key LIKE \"s:01%\"", QUERY_KEY_RANGE},
-        {"FROM __links__ WHERE _from = \"s:012\"", QUERY_LINKS_OUT}, {"FROM __links__ WHERE _to = \"s:010\"", QUERY_LINKS_IN},
+        {"FROM s WHERE a = 3", QUERY_EQUALITY},
+        {"FROM s WHERE a IN (1, 3, 99)", QUERY_EQUALITY},
+        {"FROM s WHERE b > 20 AND b <= 90", QUERY_RANGE},
+        {"FROM s WHERE b > 20 AND b <= 90 ORDER BY b", QUERY_RANGE},
+        {"FROM s WHERE b < 30 ORDER BY b DESC", QUERY_RANGE},
+        {"FROM s ORDER BY a", QUERY_ORDER},
+        {"FROM s ORDER BY a DESC", QUERY_ORDER},
+        {"FROM s WHERE a IN (5, 2) ORDER BY a DESC", QUERY_EQUALITY},
+        {"FROM s SEARCH \"three\" IN t", QUERY_TEXT},
+        {"FROM s SEARCH \"t*\" IN t", QUERY_TEXT},
+        {"FROM s WHERE _key IN (\"s:001\", \"s:009\", \"s2:1\", \"s:x:y\", \"s:148\")", QUERY_KEYS},
+        {"FROM s WHERE _id IN (\"001\", \"148\")", QUERY_KEYS},
+        {"FROM s WHERE _key >= \"s:050\" AND _key < \"s:060\"", QUERY_KEY_RANGE},
+        {"FROM s WHERE _id > \"050\" AND _id <= \"060\"", QUERY_KEY_RANGE},
+        {"FROM s WHERE _key LIKE \"s:01%\"", QUERY_KEY_RANGE},
+        {"FROM __links__ WHERE _from = \"s:012\"", QUERY_LINKS_OUT},
+        {"FROM __links__ WHERE _to = \"s:010\"", QUERY_LINKS_IN},
     };
     struct bed *b = *state;
     load(b);
@@ -138,8 +149,10 @@ static void test_key_bounds(void **state)
                 struct prepared p;
                 struct rows got = {0};
                 size_t want = 0;
-                if (ids[lo][1] == 1 || ids[lo][1] == 2 || ids[hi][1] == 1 || ids[hi][1] == 2) continue; /* not to be written in JSON like this */
-                snprintf(text, sizeof text, "FROM e WHERE _id %s \"%s\" AND _id %s \"%s\"", open & 1 ? ">" : ">=", ids[lo], open & 2 ? "<" : "<=", ids[hi]);
+                if (ids[lo][1] == 1 || ids[lo][1] == 2 || ids[hi][1] == 1 || ids[hi][1] == 2)
+                    continue; /* not to be written in JSON like this */
+                snprintf(text, sizeof text, "FROM e WHERE _id %s \"%s\" AND _id %s \"%s\"", open & 1 ? ">" : ">=", ids[lo],
+                         open & 2 ? "<" : "<=", ids[hi]);
                 for (size_t i = 0; i < 9; i++) {
                     int low = strcmp(ids[i], ids[lo]), high = strcmp(ids[i], ids[hi]);
                     want += (open & 1 ? low > 0 : low >= 0) && (open & 2 ? high < 0 : high <= 0);
@@ -157,7 +170,9 @@ static void test_key_bounds(void **state)
 /* The index goes before the source opens, or between two candidates, or another of its name is there: the query is told to plan anew. */
 static void test_index_goes(void **state)
 {
-    static const char *const texts[] = {"FROM s WHERE a = 3", "FROM s WHERE a IN (1, 2, 3)", "FROM s ORDER BY b", "FROM s SEARCH \"one\" IN t"}, *const drop[] = {"a", "a", "b", "t"};
+    static const char *const texts[] = {"FROM s WHERE a = 3", "FROM s WHERE a IN (1, 2, 3)", "FROM s ORDER BY b",
+                                        "FROM s SEARCH \"one\" IN t"},
+                             *const drop[] = {"a", "a", "b", "t"};
     struct bed *b = *state;
     load(b);
     for (int when = 0; when < 3; when++)
@@ -179,7 +194,8 @@ static void test_index_goes(void **state)
                 err = query_source_open(&p.c, &p.q);
             else
                 err = drain(&p, false, &rest);
-            assert_true(err == QUERY_REPLAN || (when > 0 && err == E_END)); /* what was open may be read to its end, never cut short */
+            assert_true(err == QUERY_REPLAN ||
+                        (when > 0 && err == E_END)); /* what was open may be read to its end, never cut short */
             if (err == E_END) {
                 struct rows mem = {0};
                 slice want[2 * DOCS];

@@ -50,7 +50,8 @@ static void test_long_names(void **state)
 
 #define KEYS 40
 
-static unsigned check_walk(struct bed *b, const char *text, const bool linked[KEYS][KEYS], bool reverse, unsigned depth_max, const unsigned *start, size_t n_start, size_t budget)
+static unsigned check_walk(struct bed *b, const char *text, const bool linked[KEYS][KEYS], bool reverse, unsigned depth_max,
+                           const unsigned *start, size_t n_start, size_t budget)
 {
     struct prepared p;
     prepare_query(b, &p, text);
@@ -157,7 +158,10 @@ static void test_causes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_many_as_may_be), cmocka_unit_test(test_long_names), WITH_SERVER(test_hops), WITH_SERVER(test_causes),
+        cmocka_unit_test(test_as_many_as_may_be),
+        cmocka_unit_test(test_long_names),
+        WITH_SERVER(test_hops),
+        WITH_SERVER(test_causes),
     };
     return cmocka_run_group_tests_name("doc_query_walk", tests, NULL, NULL);
 }

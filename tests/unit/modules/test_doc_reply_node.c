@@ -40,7 +40,7 @@ static void test_states(void **state)
     say(b, "FLUSHALL");
     assert_int_equal(state_of(b, third, NULL), DOC_OLD); /* hidden by the flush, though its key has none newer */
     assert_int_equal(state_of(b, link, NULL), DOC_OLD);
-    assert_int_equal(state_of(b, tag, NULL), DOC_LIVE);  /* a flush does not reach tags */
+    assert_int_equal(state_of(b, tag, NULL), DOC_LIVE); /* a flush does not reach tags */
     assert_int_equal(state_of(b, head_of(b), NULL), DOC_LIVE);
     say(b, "DTAG DEL t");
     say(b, "DCOMPACT KEEP 1");
@@ -175,7 +175,8 @@ static void test_commits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_states), WITH_SERVER(test_ended_a_moment_ago), WITH_SERVER(test_expired_is_not_live), WITH_SERVER(test_hashes), WITH_SERVER(test_rebuilt_values), WITH_SERVER(test_commits),
+        WITH_SERVER(test_states), WITH_SERVER(test_ended_a_moment_ago), WITH_SERVER(test_expired_is_not_live),
+        WITH_SERVER(test_hashes), WITH_SERVER(test_rebuilt_values),     WITH_SERVER(test_commits),
     };
     return cmocka_run_group_tests_name("doc_reply_node", tests, NULL, NULL);
 }

@@ -53,8 +53,10 @@ static void test_pages_of_what_was(void **state)
         for (unsigned i = 0; i < KEYS; i++) {
             there[i] = rng_below(&r, 3) > 0;
             key_of(i, key, sizeof key);
-            if (there[i]) say(b, "DPUT %s %u", key, i);
-            else if (i % 2) say(b, "SET %s text", key);
+            if (there[i])
+                say(b, "DPUT %s %u", key, i);
+            else if (i % 2)
+                say(b, "SET %s text", key);
         }
         snprintf(cursor, sizeof cursor, "0");
         do {
@@ -69,13 +71,16 @@ static void test_pages_of_what_was(void **state)
             if (pages == 3) say(b, "FLUSHDB");
         } while (strcmp(cursor, "0") != 0);
         for (unsigned i = 0; i < KEYS; i++)
-            if (seen[i] != (there[i] && matches(i, way))) fail_msg("%s COUNT %u: key %u was seen %u times", ways[way], count, i, seen[i]);
+            if (seen[i] != (there[i] && matches(i, way)))
+                fail_msg("%s COUNT %u: key %u was seen %u times", ways[way], count, i, seen[i]);
     }
 }
 
 static void test_cursors_that_are_none(void **state)
 {
-    static const char *const bad[] = {"1", "00", "", "1:", "1:0", ":0:", "1::", "x:0:", "1:x:", "1:0:0", "1:0:zz", "99999999:0:", "1:0:61:", "-1:0:", "18446744073709551616:0:"};
+    static const char *const bad[] = {"1",      "00",          "",        "1:",    "1:0",
+                                      ":0:",    "1::",         "x:0:",    "1:x:",  "1:0:0",
+                                      "1:0:zz", "99999999:0:", "1:0:61:", "-1:0:", "18446744073709551616:0:"};
     struct bed *b = *state;
     char command[80];
     say(b, "DPUT a 1");
@@ -129,6 +134,7 @@ static void test_books(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(test_pages_of_what_was), WITH_SERVER(test_cursors_that_are_none), WITH_SERVER(test_books)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(test_pages_of_what_was), WITH_SERVER(test_cursors_that_are_none),
+                                       WITH_SERVER(test_books)};
     return cmocka_run_group_tests_name("doc_scan", tests, NULL, NULL);
 }

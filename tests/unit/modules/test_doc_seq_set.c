@@ -75,10 +75,10 @@ static uint64_t number_of(struct rng *r, unsigned shape, size_t i, size_t n)
     case 1: return i;
     case 2: return n - i;
     case 3: return 77;
-    case 4: return 1ull << 40 | rng_below(r, 200);         /* one byte differs: one pass, the result is in the other memory */
-    case 5: return rng_next(r) & 0xff0000ff;               /* two, with equal ones between */
-    case 6: return rng_next(r) & 0xffffff;                 /* three */
-    case 7: return i == n - 1 ? 0 : i + 1;                 /* in order but for the last */
+    case 4: return 1ull << 40 | rng_below(r, 200); /* one byte differs: one pass, the result is in the other memory */
+    case 5: return rng_next(r) & 0xff0000ff;       /* two, with equal ones between */
+    case 6: return rng_next(r) & 0xffffff;         /* three */
+    case 7: return i == n - 1 ? 0 : i + 1;         /* in order but for the last */
     default: return (rng_next(r) & 1) << 63 | rng_below(r, 3);
     }
 }

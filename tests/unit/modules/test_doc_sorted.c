@@ -141,6 +141,7 @@ static void test_transactions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(test_top), WITH_SERVER(test_top_in_turns), WITH_SERVER(test_waiting), WITH_SERVER(test_transactions)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(test_top), WITH_SERVER(test_top_in_turns), WITH_SERVER(test_waiting),
+                                       WITH_SERVER(test_transactions)};
     return cmocka_run_group_tests_name("doc_sorted", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* DTRACE over graphs made at random, against a naive walk; wide levels, turns, clients that go. */
 #include "unit/modules/doc_bed.h"
 
-#define NODES 400
+#define NODES  400
 #define CAUSES 4
 
 static uint64_t node_seq[NODES];
@@ -69,9 +69,11 @@ static void test_random_graphs(void **state)
     make_graph(b, &r);
     peer_up(b, &p);
     for (unsigned i = 0; i < 150; i++) {
-        unsigned start = rng_below(&r, NODES), depth = rng_below(&r, 3) ? rng_below(&r, 12) : NODES, limit = rng_below(&r, 2) ? 1 + rng_below(&r, 60) : 1000;
+        unsigned start = rng_below(&r, NODES), depth = rng_below(&r, 3) ? rng_below(&r, 12) : NODES,
+                 limit = rng_below(&r, 2) ? 1 + rng_below(&r, 60) : 1000;
         bool effects = i & 1;
-        snprintf(command, sizeof command, "DTRACE seq:%llu %s DEPTH %u LIMIT %u", (unsigned long long)node_seq[start], effects ? "EFFECTS" : "CAUSES", depth, limit);
+        snprintf(command, sizeof command, "DTRACE seq:%llu %s DEPTH %u LIMIT %u", (unsigned long long)node_seq[start],
+                 effects ? "EFFECTS" : "CAUSES", depth, limit);
         size_t n = naive(start, effects, depth, limit, want, want_depth);
         const char *reply = peer_ask(b, &p, command);
         if ((size_t)number_after(reply, "*") != n) print_error("%s\n", command);
@@ -96,7 +98,9 @@ static void test_wide_level(void **state)
     say(b, "DPUT root 1");
     uint64_t root = head_of(b);
     say(b, "DPUT twin 1 CAUSEDBY 1 seq:%llu", (unsigned long long)root);
-    for (unsigned i = 0; i < WIDE; i++) buf_printf(&commands, "DPUT w:%u 1 CAUSEDBY 2 seq:%llu seq:%llu\r\n", i, (unsigned long long)root, (unsigned long long)root + 1);
+    for (unsigned i = 0; i < WIDE; i++)
+        buf_printf(&commands, "DPUT w:%u 1 CAUSEDBY 2 seq:%llu seq:%llu\r\n", i, (unsigned long long)root,
+                   (unsigned long long)root + 1);
     say_all(b, &commands, WIDE);
     peer_up(b, &p);
     static const unsigned limits[] = {1, 2, 3, 700, 2048, 2050, WIDE + 1, WIDE + 2, WIDE + 3};
@@ -122,14 +126,16 @@ static void test_turns(void **state)
     char command[80];
     uint64_t first = head_of(b) + 1;
     buf_add_str(&commands, "DPUT c 0\r\n");
-    for (unsigned i = 1; i < LONG; i++) buf_printf(&commands, "DPUT c %u CAUSEDBY 1 seq:%llu\r\n", i, (unsigned long long)first + i - 1);
+    for (unsigned i = 1; i < LONG; i++)
+        buf_printf(&commands, "DPUT c %u CAUSEDBY 1 seq:%llu\r\n", i, (unsigned long long)first + i - 1);
     say_all(b, &commands, LONG);
     snprintf(command, sizeof command, "DTRACE key:c LIMIT %u WITHDATA", LONG);
     for (int leave = 4; leave >= 0; leave--) {
         peer_up(b, &p);
         peer_send(&p, command);
         int turns = 0;
-        for (; (leave == 0 || turns < leave) && !peer_turn(b, &p); turns++) say(b, "DPUT other 1 CAUSEDBY 1 seq:%llu", (unsigned long long)first);
+        for (; (leave == 0 || turns < leave) && !peer_turn(b, &p); turns++)
+            say(b, "DPUT other 1 CAUSEDBY 1 seq:%llu", (unsigned long long)first);
         if (leave == 0) {
             assert_true(turns >= 2);
             assert_int_equal(numbers_after(plain(&p.got), "$3 seq :", got, LONG), LONG);
@@ -150,7 +156,8 @@ static void test_dropped_between_turns(void **state)
     struct buf commands = {0};
     uint64_t first = head_of(b) + 1;
     buf_add_str(&commands, "DPUT c 0\r\n");
-    for (unsigned i = 1; i < LONG; i++) buf_printf(&commands, "DPUT c %u CAUSEDBY 1 seq:%llu\r\n", i, (unsigned long long)first + i - 1);
+    for (unsigned i = 1; i < LONG; i++)
+        buf_printf(&commands, "DPUT c %u CAUSEDBY 1 seq:%llu\r\n", i, (unsigned long long)first + i - 1);
     say_all(b, &commands, LONG);
     peer_up(b, &p);
     peer_send(&p, "DTRACE key:c LIMIT 5000");
@@ -171,7 +178,10 @@ static void test_dropped_between_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_random_graphs), WITH_SERVER(test_wide_level), WITH_SERVER(test_turns), WITH_SERVER(test_dropped_between_turns),
+        WITH_SERVER(test_random_graphs),
+        WITH_SERVER(test_wide_level),
+        WITH_SERVER(test_turns),
+        WITH_SERVER(test_dropped_between_turns),
     };
     return cmocka_run_group_tests_name("doc_trace", tests, NULL, NULL);
 }

@@ -55,9 +55,11 @@ static void test_random_links(void **state)
     make_links(b, &r);
     peer_up(b, &p);
     for (unsigned i = 0; i < 300; i++) {
-        unsigned start = rng_below(&r, KEYS), d = rng_below(&r, 3), depth_max = rng_below(&r, 2) ? rng_below(&r, 6) : 1000, limit = rng_below(&r, 2) ? 1 + rng_below(&r, 20) : 1000;
+        unsigned start = rng_below(&r, KEYS), d = rng_below(&r, 3), depth_max = rng_below(&r, 2) ? rng_below(&r, 6) : 1000,
+                 limit = rng_below(&r, 2) ? 1 + rng_below(&r, 20) : 1000;
         int only = (int)rng_below(&r, 3) - 1;
-        int at = snprintf(command, sizeof command, "DTRAVERSE k%02u %s DEPTH %u LIMIT %u%s", start, directions[d], depth_max, limit, i % 5 ? "" : " WITHDATA");
+        int at = snprintf(command, sizeof command, "DTRAVERSE k%02u %s DEPTH %u LIMIT %u%s", start, directions[d], depth_max,
+                          limit, i % 5 ? "" : " WITHDATA");
         if (only >= 0) snprintf(command + at, sizeof command - (size_t)at, " REL 1 r%d", only);
         size_t n = naive(start, d != 1, d != 0, only, depth_max, limit, row, depth);
         const char *reply = peer_ask(b, &p, command);
@@ -125,6 +127,7 @@ static void test_links_that_are_gone(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(test_random_links), WITH_SERVER(test_turns), WITH_SERVER(test_links_that_are_gone)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(test_random_links), WITH_SERVER(test_turns),
+                                       WITH_SERVER(test_links_that_are_gone)};
     return cmocka_run_group_tests_name("doc_traverse", tests, NULL, NULL);
 }

@@ -24,7 +24,8 @@ static void test_long_command_in_a_view(void **state)
             snprintf(command, sizeof command, "DVIEW %llu", (unsigned long long)point);
             assert_string_equal(peer_ask(b, &p, command), "+OK");
         }
-        snprintf(command, sizeof command, way ? "DHISTORY k COUNT 100000" : "DRUN %llu DHISTORY k COUNT 100000", (unsigned long long)point);
+        snprintf(command, sizeof command, way ? "DHISTORY k COUNT 100000" : "DRUN %llu DHISTORY k COUNT 100000",
+                 (unsigned long long)point);
         peer_send(&p, command);
         unsigned turns = 0;
         for (; !peer_turn(b, &p); turns++) say(b, "DPUT k 5");
@@ -39,8 +40,25 @@ static void test_long_command_in_a_view(void **state)
 /* Whatever the inner command does, the next one reads the present and may write. */
 static void test_nothing_is_left(void **state)
 {
-    static const char *const inner[] = {"GET s", "GET nothing", "DGET s", "NOSUCH", "GET", "SET s 2", "DRUN 1 GET s", "DVIEW 1", "DHISTORY s", "KEYS *", "MULTI", "EVAL x 0",
-                                        "SUBSCRIBE c", "DCHANGES FROM 0", "DCHANGES FROM 0 BLOCK 5", "DQUERY nonsense", "DQUERY 'FROM d'", "OBJECT ENCODING s", "DINDEX WAIT d n 1"};
+    static const char *const inner[] = {"GET s",
+                                        "GET nothing",
+                                        "DGET s",
+                                        "NOSUCH",
+                                        "GET",
+                                        "SET s 2",
+                                        "DRUN 1 GET s",
+                                        "DVIEW 1",
+                                        "DHISTORY s",
+                                        "KEYS *",
+                                        "MULTI",
+                                        "EVAL x 0",
+                                        "SUBSCRIBE c",
+                                        "DCHANGES FROM 0",
+                                        "DCHANGES FROM 0 BLOCK 5",
+                                        "DQUERY nonsense",
+                                        "DQUERY 'FROM d'",
+                                        "OBJECT ENCODING s",
+                                        "DINDEX WAIT d n 1"};
     struct bed *b = *state;
     struct peer p;
     char command[120];
@@ -109,7 +127,10 @@ static void test_client_goes_in_its_view(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_long_command_in_a_view), WITH_SERVER(test_nothing_is_left), WITH_SERVER(test_each_client_its_own), WITH_SERVER(test_client_goes_in_its_view),
+        WITH_SERVER(test_long_command_in_a_view),
+        WITH_SERVER(test_nothing_is_left),
+        WITH_SERVER(test_each_client_its_own),
+        WITH_SERVER(test_client_goes_in_its_view),
     };
     return cmocka_run_group_tests_name("doc_view", tests, NULL, NULL);
 }
