@@ -303,8 +303,10 @@ static int begin_pass(struct call *c, struct revert *r, uint64_t upto)
     r->phase = CHANGES;
     r->n_due = r->next = 0;
     uint64_t was = r->from;
-    if (engine_next_event(doc_engine(c), c->ks.db, ks_db(&r->now, c->ks.db).lineage, was) <= upto)
-        r->listed = false; /* emptied meanwhile */
+    if (engine_next_event(doc_engine(c), c->ks.db, ks_db(&r->now, c->ks.db).lineage, was) <= upto) {
+        r->listed = false; /* emptied or exchanged meanwhile: what was to be deleted may be gone, and no list names it */
+        for (size_t i = 0; i < r->n; i++) (void)compare_later(r, (uint32_t)i);
+    }
     r->now.viewing = false;
     r->now.now_ms = c->ks.now_ms;
     return ks_view(&r->now, upto, c->ks.now_ms);
