@@ -119,9 +119,6 @@ slice doc_collection(slice key);
 void doc_reply_paths(struct call *c, slice json, const slice *paths, size_t n);
 bool doc_check_paths(struct call *c, const slice *paths, size_t n);
 
-/* A key of another family has no links: then WRONGTYPE is replied (links.c). */
-bool doc_may_link(struct call *c, slice key, const struct doc_place *at);
-
 /* ---- commands ---- */
 void cmd_dput(struct call *c);
 void cmd_ddel(struct call *c);

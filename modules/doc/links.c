@@ -256,24 +256,10 @@ static void links_drop(void *state)
     mem_free(l);
 }
 
-bool doc_may_link(struct call *c, slice key, const struct doc_place *at)
-{
-    struct engine_marks m;
-    struct ks_value v;
-    struct buf mem = {0};
-    engine_get_marks(doc_engine(c), &m);
-    bool now = at->seq == m.last_seq && !c->ks.viewing;
-    int r = now ? ks_stat(&c->ks, key, true, &v) : ks_get_at(&c->ks, key, at->seq, KS_ANY_VALID, &mem, &v);
-    buf_fini(&mem);
-    if (r != E_OK || v.type == TYPE_DOCUMENT) return true; /* the links of what is gone are still there; what cannot be read is told by the walk */
-    reply_wrongtype(c);
-    return false;
-}
-
 void cmd_dlinks(struct call *c)
 {
     struct links *l = mem_zalloc(sizeof *l);
-    bool done = !parse_links(c, l) || !doc_may_link(c, c->argv[1], &l->choice.at);
+    bool done = !parse_links(c, l);
     if (!done) {
         while (!(done = links_step(c, l)) && c->in_multi) continue;
     }

@@ -193,7 +193,7 @@ static bool parse_traverse(struct call *c, struct traverse *t)
 void cmd_dtraverse(struct call *c)
 {
     struct traverse *t = mem_zalloc(sizeof *t);
-    bool done = !parse_traverse(c, t) || !doc_may_link(c, c->argv[1], &t->choice.at);
+    bool done = !parse_traverse(c, t);
     if (!done) {
         (void)reach(c, t, c->argv[1], 0);
         done = add_row(c, t, c->argv[1], 0, NULL) != E_OK;
