@@ -66,7 +66,7 @@ int doc_idem_nodes(struct call *c, slice token, struct buf *refs);
 bool doc_answered_before(struct call *c, slice token);
 
 /* ---- what writing commands share (write.c) ---- */
-/* IFSEQ and IFHASH against the live version (NULL: none); false: CONFLICT has been replied. */
+/* NX, XX, IFSEQ and IFHASH, in this order, against the live version (NULL: none); false: nil or CONFLICT has been replied. */
 bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v);
 /* The live document under key: 1 and *v, 0 none, -1 replied. Bytes only when asked. */
 int doc_live(struct call *c, slice key, bool bytes, struct ks_value *v);

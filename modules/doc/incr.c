@@ -140,10 +140,6 @@ void cmd_dincrby(struct call *c)
     if (o.write.idem.n && answered_before(c, o.write.idem)) return;
     int live = doc_live(c, key, true, &v);
     if (live < 0) return;
-    if ((live && o.nx) || (!live && o.xx)) {
-        reply_null(c);
-        return;
-    }
     if (!doc_conditions_hold(c, key, &o, live ? &v : NULL)) return;
     if (!live)
         reply_null(c);

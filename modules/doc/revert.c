@@ -58,10 +58,6 @@ static void revert_key(struct call *c, slice key, struct past *p, struct doc_opt
         return;
     }
     bool live = r == E_OK;
-    if ((o->nx && live) || (o->xx && !live)) {
-        reply_null(c);
-        return;
-    }
     if (!doc_conditions_hold(c, key, o, live ? &v : NULL)) return;
     if (is_equal(live ? &v : NULL, p))
         reply_null(c);

@@ -15,12 +15,16 @@ static void reply_conflict_hash(struct call *c, slice key, slice expected, const
                 (const char *)expected.p, hex);
 }
 
-/* IFSEQ and IFHASH against the live version (NULL: none). What was not read since the start has its hash in the log alone. */
+/* What was not read since the start has its hash in the log alone. */
 bool doc_conditions_hold(struct call *c, slice key, const struct doc_options *o, const struct ks_value *v)
 {
     uint64_t seq = v ? v->seq : 0;
     uint8_t hash[HASH_BYTES];
     struct ks_value with;
+    if (v != NULL ? o->nx : o->xx) {
+        reply_null(c);
+        return false;
+    }
     if (o->has_ifhash && v != NULL && v->hash == NULL) {
         if (!doc_hash_of(c, seq, hash)) return false;
         with = *v;
@@ -96,10 +100,6 @@ static void put_with_options(struct call *c, slice key, slice json)
     if (o.write.idem.n && doc_answered_before(c, o.write.idem)) return;
     int live = doc_live(c, key, o.if_changed, &v);
     if (live < 0) return;
-    if ((o.nx && live) || (o.xx && !live)) {
-        reply_null(c);
-        return;
-    }
     if (!doc_conditions_hold(c, key, &o, live ? &v : NULL)) return;
     if (o.if_changed && live && slice_eq(v.blob, json)) {
         doc_reply_pair(c, v.seq, v.hash);
