@@ -6,9 +6,8 @@
 
 #define TIMEOUT_MS_MAX (INT64_MAX / 2000)
 
-static void query_free(struct query **out)
+void query_fini(struct query *q)
 {
-    struct query *q = *out;
     query_source_close(&q->source);
     query_walk_free(&q->walk);
     nql_groups_free(&q->groups);
@@ -24,7 +23,12 @@ static void query_free(struct query **out)
     buf_fini(&q->place);
     buf_fini(&q->last);
     buf_fini(&q->failed_key);
-    mem_free(q);
+}
+
+static void query_free(struct query **out)
+{
+    query_fini(*out);
+    mem_free(*out);
     *out = NULL;
 }
 

@@ -128,6 +128,9 @@ enum {
     QUERY_REPLAN = -1002, /* the plan's index has gone: never leaves query_run */
 };
 
+/* ---- query.c ---- */
+void query_fini(struct query *q); /* releases what a query holds, at any stage */
+
 /* ---- query_plan.c ---- */
 /* Fills q->plan. no_scan: an index, or E_NOTFOUND when none serves. May be called again, with the same or another no_scan. */
 int query_plan_make(struct call *c, struct query *q, bool no_scan) MUST_CHECK;

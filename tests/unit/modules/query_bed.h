@@ -31,22 +31,7 @@ static inline void prepare_query(struct bed *b, struct prepared *p, const char *
 
 static inline void prepared_fini(struct prepared *p)
 {
-    struct query *q = &p->q;
-    query_source_close(&q->source);
-    query_walk_free(&q->walk);
-    nql_groups_free(&q->groups);
-    query_plan_fini(&q->plan);
-    query_keep_fini(&q->keep);
-    query_row_fini(&q->row);
-    rows_fini(&q->page);
-    nql_free(&q->nql);
-    mem_free(q->words);
-    buf_fini(&q->ahead.names);
-    buf_fini(&q->position);
-    buf_fini(&q->position_name);
-    buf_fini(&q->place);
-    buf_fini(&q->last);
-    buf_fini(&q->failed_key);
+    query_fini(&p->q);
     ks_view_release(&p->c.ks);
 }
 

@@ -101,7 +101,7 @@ static void test_estimates(void **state)
 {
     struct bed *b = *state;
     char text[9000];
-    uint64_t rows;
+    uint64_t rows = 0;
     load(b, all);
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < DOCS; i += 111) {
