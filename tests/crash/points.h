@@ -47,6 +47,22 @@ static inline void points_count(struct points *p, bool good)
         p->failed++;
 }
 
+/* Dice of a point (splitmix64, Steele et al.): the same state gives the same numbers. */
+static inline uint64_t points_roll(uint64_t *dice, uint64_t below)
+{
+    uint64_t z = *dice += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (z ^ z >> 31) % below;
+}
+
+/* For checkers that take a run with `failed` and `line`: notes the first condition that did not hold, and returns. */
+#define HOLDS(r, condition)                                                                                                      \
+    do {                                                                                                                         \
+        if (!(condition) && !(r)->failed) (r)->failed = #condition, (r)->line = __LINE__;                                        \
+        if ((r)->failed) return;                                                                                                 \
+    } while (0)
+
 /* The last line, and what main returns. */
 static inline int points_end(const struct points *p, const char *name)
 {

@@ -60,21 +60,13 @@ struct run {
     struct oracle o;
     uint64_t dice;
     const char *failed; /* what did not hold */
+    unsigned line;
 };
 
 static uint64_t roll(struct run *r, uint64_t below)
 {
-    uint64_t z = r->dice += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (z ^ z >> 31) % below;
+    return points_roll(&r->dice, below);
 }
-
-#define HOLDS(r, condition)                                                                                                      \
-    do {                                                                                                                         \
-        if (!(condition) && !(r)->failed) (r)->failed = #condition;                                                              \
-        if ((r)->failed) return;                                                                                                 \
-    } while (0)
 
 static int open_store(struct run *r)
 {
@@ -542,8 +534,8 @@ static bool one_point(enum mode mode, uint64_t event, uint64_t seed)
     if (!r->failed) after_fault(r, mode);
     bool fine = !r->failed;
     if (!fine)
-        printf("FAILED: %s at event %llu, seed %llu: %s\n", mode_names[mode], (unsigned long long)event, (unsigned long long)seed,
-               r->failed);
+        printf("FAILED: %s at event %llu, seed %llu: line %u: %s\n", mode_names[mode], (unsigned long long)event, (unsigned long long)seed,
+               r->line, r->failed);
     if (r->e) (void)!engine_close(&r->e);
     os_free(&r->os);
     mem_free(r);

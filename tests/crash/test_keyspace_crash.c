@@ -36,10 +36,7 @@ struct run {
 
 static uint64_t roll(struct run *r, uint64_t below)
 {
-    uint64_t z = r->dice += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (z ^ z >> 31) % below;
+    return points_roll(&r->dice, below);
 }
 
 static bool holds(struct run *r, bool condition, const char *what, unsigned line)
@@ -47,11 +44,6 @@ static bool holds(struct run *r, bool condition, const char *what, unsigned line
     if (!condition && !r->failed) r->failed = what, r->line = line;
     return !r->failed;
 }
-#define HOLDS(r, condition)                                                                                                      \
-    do {                                                                                                                         \
-        if (!holds(r, condition, #condition, __LINE__)) return;                                                                  \
-    } while (0)
-
 static int open_store(struct run *r)
 {
     struct engine_options o = {.os = r->os,
