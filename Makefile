@@ -148,6 +148,7 @@ $(O)/tests/e2e/%: tests/e2e/%.c $(O)/libbase.a $(SUPPORT)
 $(O)/tests/soak/%: tests/soak/%.c $(O)/libbase.a $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis $(BASE_LIBS) -o $@ && echo "  ld $@"
+-include $(patsubst %,%.d,$(CRASH) $(MODEL) $(E2E) $(SOAK))
 
 # Everything mixed, with kills, for half an hour.
 SOAK_MINUTES ?= 30
