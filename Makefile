@@ -211,7 +211,8 @@ lint: $(O)/deps-ok $(WORDS_TABLE)
 	@tests/support/need clang-tidy cppcheck
 	@printf '%s\n' $(filter src/% modules/%,$(filter %.c,$(C_FILES))) | xargs -P2 -n8 sh -c \
 	    'clang-tidy --quiet "$$@" -- $(STD) -DVARVE_STAMP=\"lint\" -Isrc -I. -I$(O)/generated 2>&1 | { ! grep -v "warnings\? generated\|^Suppressed\|^Use -header-filter"; }' tidy
-	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -Isrc -I. -I$(O)/generated src modules
+	@cppcheck --quiet --enable=warning,portability,information --suppressions-list=.cppcheck --error-exitcode=1 --suppress=missingIncludeSystem \
+	    -Isrc -I. -I$(O)/generated src modules
 
 .PHONY: clean help
 clean:
