@@ -201,7 +201,7 @@ static bool timeline_step(struct call *c, void *state)
 static int timeline_open(struct call *c, struct timeline *t)
 {
     struct engine *e = doc_engine(c);
-    struct version v;
+    struct version v = {0};
     slice key = c->argv[1];
     engine_db_at(e, c->ks.db, t->at.seq, &t->view);
     line_init(&t->line, t->from, t->to);
