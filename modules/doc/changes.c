@@ -27,9 +27,11 @@ static bool parse_filter(struct call *c, int *i, struct feed *f)
 /* Options only: points are read when all words are known to be right. */
 static bool parse_options(struct call *c, struct feed *f, int *to)
 {
+    struct doc_words met = {0};
     for (int i = 3; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
         int64_t ms;
+        if (!doc_stands_once(c, &met, i)) return false;
         if (arg_is(c, i, "WITHDATA")) {
             f->maps.with_data = true;
         } else if (value && arg_is(c, i, "TO")) {

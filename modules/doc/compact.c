@@ -29,8 +29,10 @@ static void reply_stats(struct call *c, const struct compact_stats *s, bool prog
 static bool parse_compact(struct call *c, struct compact_options *o, bool *async)
 {
     int64_t n;
+    struct doc_words met = {0};
     for (int i = 1; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
+        if (!doc_stands_once(c, &met, i)) return false;
         if (value && arg_is(c, i, "KEEP") && !o->before) {
             if (!arg_range(c, ++i, 1, INT64_MAX, &n)) return false;
             o->keep_versions = (uint64_t)n;

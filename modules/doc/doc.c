@@ -13,6 +13,25 @@ bool doc_count(struct call *c, slice text, uint64_t *n)
     return true;
 }
 
+static bool same_word(slice a, slice b)
+{
+    if (a.n != b.n) return false;
+    for (size_t i = 0; i < a.n; i++)
+        if ((a.p[i] | 0x20) != (b.p[i] | 0x20)) return false; /* option words are letters */
+    return true;
+}
+
+bool doc_stands_once(struct call *c, struct doc_words *met, int i)
+{
+    bool once = met->n < DOC_WORDS_MAX;
+    for (int k = 0; once && k < met->n; k++) once = !same_word(c->argv[met->at[k]], c->argv[i]);
+    if (once)
+        met->at[met->n++] = i;
+    else
+        reply_syntax(c);
+    return once;
+}
+
 slice doc_collection(slice key)
 {
     const uint8_t *colon = key.n ? memchr(key.p, ':', key.n) : NULL;

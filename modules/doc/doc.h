@@ -112,6 +112,13 @@ void doc_reply_unlogged(struct call *c); /* a version of this transaction is ask
 
 /* ---- small parsers (doc.c) ---- */
 bool doc_count(struct call *c, slice text, uint64_t *n); /* 1..DOC_COUNT_MAX, replies */
+/* The option words met so far. Zero-initialise. No command has so many options as there is room for. */
+#define DOC_WORDS_MAX 24
+struct doc_words {
+    int n, at[DOC_WORDS_MAX];
+};
+/* argv[i] is an option word, or none at all and about to be refused. False when it was met before: the syntax error is replied. */
+bool doc_stands_once(struct call *c, struct doc_words *met, int i);
 /* A path without a leading `$.`, so that an index has one name. */
 slice doc_plain_path(slice path);
 slice doc_collection(slice key);

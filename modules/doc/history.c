@@ -9,7 +9,9 @@ struct history_options {
 static bool parse_history(struct call *c, struct history_options *o)
 {
     *o = (struct history_options){.from = 0, .to = DOC_NEWEST(c), .count = 100};
+    struct doc_words met = {0};
     for (int i = 2; i < c->argc; i++) {
+        if (!doc_stands_once(c, &met, i)) return false;
         if (arg_is(c, i, "REV")) {
             o->oldest_first = true;
         } else if (arg_is(c, i, "WITHDATA")) {

@@ -26,6 +26,11 @@ int link_choice_parse(struct call *c, int *i, struct link_choice *l)
     if (arg_is(c, *i, "REL")) return parse_rels(c, i, l) ? 1 : -1;
     bool out = arg_is(c, *i, "OUT"), in = arg_is(c, *i, "IN"), both = arg_is(c, *i, "BOTH");
     if (!out && !in && !both) return 0;
+    if (l->directed) {
+        reply_syntax(c);
+        return -1;
+    }
+    l->directed = true;
     l->out = out || both;
     l->in = in || both;
     return 1;

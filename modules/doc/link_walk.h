@@ -7,6 +7,7 @@
 /* What is asked for. */
 struct link_choice {
     bool out, in;
+    bool directed; /* which of them has been said */
     int first_rel, n_rels; /* argv positions; 0 = every relation */
     struct doc_place at;
     struct db_view db; /* at that point */

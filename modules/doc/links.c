@@ -140,10 +140,12 @@ static bool parse_links_cursor(struct call *c, slice text, struct links *l)
 static bool parse_links(struct call *c, struct links *l)
 {
     slice at = slice_str("head"), cursor = slice_str("0");
+    struct doc_words met = {0};
     l->choice.out = true;
     l->count = 100;
     for (int i = 2; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
+        if (!doc_stands_once(c, &met, i)) return false;
         int taken = link_choice_parse(c, &i, &l->choice);
         if (taken < 0) return false;
         if (taken > 0) continue;

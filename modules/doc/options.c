@@ -181,9 +181,16 @@ static bool parse_one(struct cursor *k)
     return fail_syntax(k->c);
 }
 
+/* NX and XX are as those of SET, which may be said again. */
+static bool is_condition_word(const struct cursor *k)
+{
+    return arg_is(k->c, k->at, "NX") || arg_is(k->c, k->at, "XX");
+}
+
 bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_options *o)
 {
     struct cursor k = {c, from, allowed, o, false};
+    struct doc_words met = {0};
     /* The causes array is large and only read up to n_causes: it is left as it is. */
     o->nx = o->xx = o->has_ifseq = o->has_ifhash = o->if_changed = false;
     o->if_seq = 0;
@@ -192,7 +199,7 @@ bool doc_options_parse(struct call *c, int from, unsigned allowed, struct doc_op
     o->write.want_hash = true;
     o->write.receipt = &o->receipt;
     while (k.at < c->argc)
-        if (!parse_one(&k)) return false;
+        if ((!is_condition_word(&k) && !doc_stands_once(c, &met, k.at)) || !parse_one(&k)) return false;
     return true;
 }
 

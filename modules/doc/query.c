@@ -91,8 +91,9 @@ static bool parse_query(struct call *c, struct query *q, struct arguments *a)
 {
     struct nql_fault fault;
     q->count = QUERY_COUNT_DEFAULT;
+    struct doc_words met = {0};
     for (int i = 2; i < c->argc; i++)
-        if (!parse_option(c, &i, q, a)) return false;
+        if (!doc_stands_once(c, &met, i) || !parse_option(c, &i, q, a)) return false;
     if (nql_parse(c->argv[1], a->param, a->n_params, &q->nql, &fault) != E_OK) {
         nql_fault_reply(c, &fault);
         return false;
@@ -106,13 +107,15 @@ static bool parse_count(struct call *c, struct query *q, struct arguments *a)
     slice where = {0};
     q->count = DOC_COUNT_MAX;
     q->counting = true;
+    struct doc_words met = {0};
     for (int i = 2; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
+        if (!doc_stands_once(c, &met, i)) return false;
         if (arg_is(c, i, "PARAMS")) {
             if (!parse_params(c, &i, a)) return false;
-        } else if (value && arg_is(c, i, "WHERE") && where.p == NULL) {
+        } else if (value && arg_is(c, i, "WHERE")) {
             where = c->argv[++i];
-        } else if (value && arg_is(c, i, "ASOF") && a->as_of.p == NULL) {
+        } else if (value && arg_is(c, i, "ASOF")) {
             a->as_of = c->argv[++i];
         } else {
             reply_syntax(c);

@@ -31,12 +31,15 @@ static bool now_in_tx(const struct call *c, slice point)
 /* [path…] [ASOF point] [VALIDAT t] [WITHMETA] from argv[i] on; DASOF has its point already. */
 static bool parse_read(struct call *c, int i, bool takes_asof, struct read_options *o)
 {
+    struct doc_words met = {0};
     o->n_paths = 0;
     o->has_at = o->with_meta = false;
     o->valid_at = KS_ANY_VALID;
     while (i < c->argc) {
+        bool option = (takes_asof && arg_is(c, i, "ASOF")) || arg_is(c, i, "VALIDAT") || arg_is(c, i, "WITHMETA");
+        if (option && !doc_stands_once(c, &met, i)) return false;
         if (takes_asof && arg_is(c, i, "ASOF")) {
-            if (i + 1 >= c->argc || o->has_at) {
+            if (i + 1 >= c->argc) {
                 reply_syntax(c);
                 return false;
             }

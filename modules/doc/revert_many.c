@@ -435,15 +435,16 @@ static bool parse(struct call *c, struct revert *r)
 {
     bool by_prefix = arg_is(c, 1, "PREFIX");
     int i = by_prefix ? 4 : 3;
+    struct doc_words met = {0};
     if (c->argc < i) {
         reply_syntax(c);
         return false;
     }
     for (; i < c->argc; i++) {
+        if (!doc_stands_once(c, &met, i)) return false;
         if (arg_is(c, i, "DRYRUN")) {
             r->dry = true;
         } else if (arg_is(c, i, "NOTE") && i + 1 < c->argc) {
-            buf_clear(&r->note);
             buf_add_slice(&r->note, c->argv[++i]);
         } else {
             reply_syntax(c);

@@ -69,9 +69,11 @@ static bool parse_option(struct call *c, int *i, struct scan *s, slice *at_text)
 static bool parse_scan(struct call *c, struct scan *s)
 {
     slice at_text = {0};
+    struct doc_words met = {0};
     s->count = 10;
     if (!parse_cursor(c, c->argv[1], s)) return false;
     for (int i = 2; i < c->argc; i++) {
+        if (!doc_stands_once(c, &met, i)) return false;
         if (i + 1 < c->argc && arg_is(c, i, "COUNT")) {
             if (!doc_count(c, c->argv[++i], &s->count)) return false;
         } else if (!parse_option(c, &i, s, &at_text)) {

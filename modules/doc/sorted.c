@@ -212,8 +212,10 @@ static bool parse_top(struct call *c, struct top *t)
     t->o.descending = arg_is(c, 3, "DESC");
     t->o.path = doc_plain_path(t->o.path);
     if (!doc_check_paths(c, &c->argv[2], 1) || !doc_count(c, c->argv[4], &t->n)) return false;
+    struct doc_words met = {0};
     for (int i = 5; i < c->argc; i += 2) {
         struct json_fault fault;
+        if (!doc_stands_once(c, &met, i)) return false;
         if (i + 1 < c->argc && arg_is(c, i, "ASOF")) {
             at = c->argv[i + 1];
         } else if (i + 1 < c->argc && arg_is(c, i, "AFTER")) {

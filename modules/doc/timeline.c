@@ -50,7 +50,9 @@ static bool parse(struct call *c, struct timeline *t)
     slice point = slice_str("head");
     t->from = INT64_MIN;
     t->to = INT64_MAX;
+    struct doc_words met = {0};
     for (int i = 2; i < c->argc; i += 2) {
+        if (!doc_stands_once(c, &met, i)) return false;
         if (arg_is(c, i, "ASOF") && i + 1 < c->argc) {
             point = c->argv[i + 1];
         } else if (arg_is(c, i, "FROM")) {

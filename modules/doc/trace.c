@@ -149,11 +149,13 @@ static bool parse_trace(struct call *c, struct trace *t)
 {
     t->depth_max = UINT32_MAX - 1;
     t->limit = TRACE_LIMIT_DEFAULT;
+    struct doc_words met = {0};
+    bool directed = false;
     for (int i = 2; i < c->argc; i++) {
-        if (arg_is(c, i, "CAUSES")) {
-            t->effects = false;
-        } else if (arg_is(c, i, "EFFECTS")) {
-            t->effects = true;
+        if (!doc_stands_once(c, &met, i)) return false;
+        if (!directed && (arg_is(c, i, "CAUSES") || arg_is(c, i, "EFFECTS"))) {
+            directed = true;
+            t->effects = arg_is(c, i, "EFFECTS");
         } else if (arg_is(c, i, "WITHDATA")) {
             t->maps.with_data = true;
         } else if (i + 1 < c->argc && arg_is(c, i, "DEPTH")) {

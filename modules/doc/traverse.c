@@ -162,11 +162,13 @@ static void traverse_drop(void *state)
 static bool parse_traverse(struct call *c, struct traverse *t)
 {
     slice at = slice_str("head");
+    struct doc_words met = {0};
     t->choice.out = true;
     t->depth_max = UINT32_MAX - 1;
     t->limit = TRAVERSE_LIMIT_DEFAULT;
     for (int i = 2; i < c->argc; i++) {
         bool value = i + 1 < c->argc;
+        if (!doc_stands_once(c, &met, i)) return false;
         int taken = link_choice_parse(c, &i, &t->choice);
         if (taken < 0) return false;
         if (taken > 0) continue;
