@@ -59,15 +59,29 @@ static void info_store(struct call *c)
     reply_str(c, "compaction"), reply_str(c, k.running ? "running" : "idle");
 }
 
-static void info_key(struct call *c, slice key)
+/* The newest version: this transaction's, else the log's. */
+static int newest_version(struct call *c, slice key, struct version *v, uint64_t *horizon)
 {
     struct engine *e = doc_engine(c);
+    uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
+    struct node n;
+    slice raw;
+    int r = ks_batch_node(&c->ks, key, &n, &raw);
+    if (r == E_OK) {
+        *v = (struct version){.seq = n.seq, .op = n.op, .ver = n.ver, .bytes = (uint32_t)record_size(raw.n)};
+        r = engine_key_horizon(e, SPACE_KEY, lineage, key, horizon, NULL);
+        return r == E_NOTFOUND ? E_OK : r; /* nothing of it is in the log yet */
+    }
+    if (r == E_NOTFOUND) r = engine_find(e, SPACE_KEY, lineage, key, UINT64_MAX, FIND_ALL, v);
+    return r == E_OK ? engine_key_horizon(e, SPACE_KEY, lineage, key, horizon, NULL) : r;
+}
+
+static void info_key(struct call *c, slice key)
+{
     struct version v;
     uint64_t horizon = 0;
-    int r = engine_catch_up(e, 0);
-    uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
-    if (r == E_OK) r = engine_find(e, SPACE_KEY, lineage, key, UINT64_MAX, FIND_ALL, &v);
-    if (r == E_OK) r = engine_key_horizon(e, SPACE_KEY, lineage, key, &horizon, NULL);
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = newest_version(c, key, &v, &horizon);
     if (r == E_NOTFOUND) {
         reply_null(c);
         return;
@@ -104,6 +118,10 @@ static void info_coll(struct call *c, slice coll)
     struct engine *e = doc_engine(c);
     uint64_t indexes = 0;
     uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
+    if (doc_tx_wrote(c)) {
+        doc_refuse_head(c);
+        return;
+    }
     int r = engine_catch_up(e, 0);
     if (r == E_OK) r = engine_collections(e, lineage, DOC_NOW, pick_coll, &o);
     if (r == E_OK) r = engine_sorted_list(e, lineage, &coll, count_index, &indexes);

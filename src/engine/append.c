@@ -150,11 +150,21 @@ void engine_batch_add(struct batch *b, struct node *n, bool want_hash, struct re
 
 bool engine_batch_hash(const struct batch *b, uint64_t seq, uint8_t hash[HASH_BYTES])
 {
+    slice raw;
     ASSERT(b);
     ASSERT(hash);
+    if (!engine_batch_raw(b, seq, &raw)) return false;
+    blake2b_256(hash, raw.p, raw.n);
+    return true;
+}
+
+bool engine_batch_raw(const struct batch *b, uint64_t seq, slice *raw)
+{
+    ASSERT(b);
+    ASSERT(raw);
     if (seq < b->first_seq || seq - b->first_seq >= b->n) return false;
     size_t i = (size_t)(seq - b->first_seq);
-    blake2b_256(hash, b->records.p + b->nodes[i].at, b->nodes[i].bytes);
+    *raw = slice_of(b->records.p + b->nodes[i].at, b->nodes[i].bytes);
     return true;
 }
 

@@ -92,6 +92,7 @@ struct batch;
 API struct batch *engine_batch_begin(struct engine *e);
 API void engine_batch_add(struct batch *b, struct node *n, bool want_hash, struct receipt *out); /* out->end is not known yet */
 API bool engine_batch_hash(const struct batch *b, uint64_t seq, uint8_t hash[HASH_BYTES]); /* of a node added; false: seq is none of them */
+API bool engine_batch_raw(const struct batch *b, uint64_t seq, slice *raw); /* its bytes, valid until the next add; false as above, or there was no room for it */
 API size_t engine_batch_count(const struct batch *b);
 API int engine_batch_commit(struct batch **b, uint64_t *end) MUST_CHECK; /* an empty batch: E_OK, *end = reserved end */
 API void engine_batch_abort(struct batch **b);

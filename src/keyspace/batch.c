@@ -30,6 +30,19 @@ bool ks_in_batch(const struct ks_ctx *c)
     return c->batch != NULL;
 }
 
+int ks_batch_node(struct ks_ctx *c, slice key, struct node *out, slice *raw)
+{
+    struct keyspace *ks = c->ks;
+    ASSERT(out != NULL && raw != NULL);
+    if (c->batch == NULL) return E_NOTFOUND;
+    uint64_t hash = key_hash(&ks->seed, key.p, key.n);
+    const uint64_t *slot = table_find(&ks_line(ks, ks->map[c->db])->tables[ks_many(ks) ? place_stripe(hash) : 0], hash, key);
+    if (slot == NULL || !engine_batch_raw(c->batch, slot_entry(*slot)->head, raw)) return E_NOTFOUND;
+    int err = node_decode(*raw, out);
+    ASSERT(err != E_OK || slice_eq(out->key, key));
+    return err;
+}
+
 struct undo *undo_add(struct ks_ctx *c, enum undo_kind kind)
 {
     struct ks_undo *u = c->undo;

@@ -69,6 +69,8 @@ API void ks_leave(struct ks_ctx *c);
 /* A batch: every write until commit belongs to one commit. Needs KS_EXCLUSIVE. Commit may fail (E_STICKY): then all is as it was before begin. */
 API void ks_begin(struct ks_ctx *c);
 API bool ks_in_batch(const struct ks_ctx *c);
+/* The key's newest node when the open batch wrote it; its slices and its bytes (*raw) are valid until the next write. E_NOTFOUND: it did not. */
+API int ks_batch_node(struct ks_ctx *c, slice key, struct node *out, slice *raw) MUST_CHECK;
 API int ks_commit(struct ks_ctx *c) MUST_CHECK;
 API void ks_abort(struct ks_ctx *c); /* all is as it was before begin */
 

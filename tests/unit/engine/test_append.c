@@ -86,7 +86,16 @@ static void aborted_batch_leaves_no_trace(void **state)
     world_start(&w);
     struct batch *b = engine_batch_begin(w.e);
     struct node n = world_node(&w, 0, NODE_PUT, slice_str("never"), name);
+    slice raw;
+    struct node back;
+    assert_false(engine_batch_raw(b, 1, &raw));
     engine_batch_add(b, &n, false, &r);
+    assert_true(engine_batch_raw(b, r.seq, &raw));
+    assert_false(engine_batch_raw(b, r.seq + 1, &raw) || engine_batch_raw(b, 0, &raw));
+    assert_int_equal(node_decode(raw, &back), E_OK);
+    assert_int_equal(back.seq, r.seq);
+    assert_int_equal(raw.n, node_size(&n));
+    assert_true(slice_eq(back.payload, slice_str("never")));
     engine_batch_abort(&b);
     assert_null(b);
     assert_int_equal(world_put(&w, 0, "first"), 1);

@@ -29,6 +29,38 @@ static void test_a_batch_is_one_commit(void **state)
     assert_counts_agree(f);
 }
 
+static void test_a_batch_shows_its_nodes(void **state)
+{
+    struct fixture *f = *state;
+    struct node n;
+    slice raw, a = slice_str("a"), b = slice_str("b");
+    put(f, "a", "0");
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_NOTFOUND);
+    ks_begin(&f->c);
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_NOTFOUND); /* of an older commit */
+    assert_int_equal(ks_batch_node(&f->c, b, &n, &raw), E_NOTFOUND);
+    put(f, "a", "1");
+    put(f, "a", "2");
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_OK);
+    assert_int_equal(n.ver, 3);
+    assert_true(n.op == NODE_PUT && slice_eq(n.payload, slice_str("2")));
+    uint64_t seq = n.seq;
+    size_t bytes = raw.n;
+    assert_int_equal(ks_delete(&f->c, a, NULL), E_OK);
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_OK);
+    assert_true(n.op == NODE_DELETE && n.seq == seq + 1 && n.ver == 4);
+    put(f, "b", "1");
+    assert_int_equal(ks_flush(&f->c, 0), E_OK);
+    assert_int_equal(ks_batch_node(&f->c, b, &n, &raw), E_OK); /* a flush hides versions, it writes none */
+    assert_true(n.op == NODE_PUT && n.ver == 1);
+    put(f, "a", "2");
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_OK);
+    assert_int_equal(n.seq, f->c.last_seq);
+    assert_int_equal(raw.n, bytes);
+    assert_int_equal(ks_commit(&f->c), E_OK);
+    assert_int_equal(ks_batch_node(&f->c, a, &n, &raw), E_NOTFOUND);
+}
+
 static void test_an_empty_batch_writes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -171,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(test_a_batch_is_one_commit),
+        WITH_KEYSPACE(test_a_batch_shows_its_nodes),
         WITH_KEYSPACE(test_an_empty_batch_writes_nothing),
         WITH_KEYSPACE(test_an_abort_leaves_no_trace),
         WITH_KEYSPACE(test_a_batch_may_flush_what_it_wrote),
