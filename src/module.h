@@ -102,6 +102,7 @@ enum command_flag {
     CMD_MANY = 1 << 24,      /* may write more than one node: runs exclusively, in a batch */
     CMD_WHOLE = 1 << 25,     /* looks at or changes the whole keyspace: runs exclusively, without a batch */
     CMD_UNGATED = 1 << 26,   /* its reply does not wait for the log (PING …) */
+    CMD_WRAPS = 1 << 28,     /* another command begins where the first key spec does, and its keys are this one's: they are read as of a point, and not locked */
     CMD_LATE_HASH = 1 << 27, /* hashes of documents that commands before it wrote may still be to come when it runs: it only looks at its key, and puts */
 };
 /* Key positions: begin_search index/keyword and find_keys range/keynum, as in COMMAND INFO of Redis 7. */
@@ -125,9 +126,9 @@ struct command {
     const char *summary, *since, *group, *complexity;
     const char *syntax;      /* arguments in the usual notation: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|KEEPTTL]"; COMMAND DOCS arguments come from it */
     const struct command *sub; /* sub-commands, ended by a row with name NULL */
-    int (*find_keys)(const slice *argv, int argc, int *positions, int max); /* movable keys beyond the specs; NULL */
+    int (*find_keys)(const slice *argv, int argc, int *positions, int max); /* where the specs, which stay for COMMAND INFO, cannot say it: all of the keys; NULL */
     const char *tips;        /* as COMMAND INFO lists them, a space between two; NULL = none */
-    const char *(*use_keys)(const slice *argv, int argc); /* where a spec says VARIABLE_FLAGS: what these arguments make of the keys; NULL */
+    const char *(*use_keys)(const slice *argv, int argc); /* where a spec says VARIABLE_FLAGS, and beside find_keys: what these arguments make of the keys; NULL */
 };
 struct family {
     int abi;                 /* MODULE_ABI */

@@ -22,7 +22,7 @@ const struct command doc_changes[] = {
      -3,
      CMD_READONLY | CMD_BLOCKING | CMD_NO_MANDATORY_KEYS | CMD_MOVABLEKEYS,
      PAST,
-     {{0}},
+     {{"RO ACCESS", .begin = 3, .keyword = "KEY", .step = 1}},
      "Tells what happened behind a point, commit by commit, and can wait for more",
      "1.0.0",
      "document",

@@ -21,7 +21,7 @@ const struct command doc_history[] = {
      "ref [RAW]",
      NULL,
      NULL},
-    {"drun", cmd_drun, -3, CMD_READONLY | CMD_MOVABLEKEYS, PAST, {{0}}, "Runs a read-only command as of a point", "1.0.0", "document",
+    {"drun", cmd_drun, -3, CMD_READONLY | CMD_MOVABLEKEYS | CMD_NO_MANDATORY_KEYS | CMD_WRAPS, PAST, {{"RO ACCESS INCOMPLETE", .begin = 2}}, "Runs a read-only command as of a point", "1.0.0", "document",
      "That of the command in the past", "point command [arg [arg ...]]", NULL, NULL},
     {"dview", cmd_dview, 2, CMD_READONLY | CMD_NO_MULTI | CMD_NOSCRIPT, PAST, {{0}}, "Lets the connection read as of a point, and write nothing, until DVIEW OFF",
      "1.0.0", "document", "O(1)", "point|OFF", NULL, NULL},

@@ -74,13 +74,29 @@ static void reply_number_map(struct call *c, const char *type, const char *const
     }
 }
 
-static void reply_key_spec(struct call *c, const struct key_spec *k)
+/* Where nobody but the server can tell: a client asks GETKEYS. */
+static void reply_unknown(struct call *c, const char *step)
+{
+    reply_str(c, step);
+    reply_map(c, 2);
+    reply_str(c, "type");
+    reply_str(c, "unknown");
+    reply_str(c, "spec");
+    reply_map(c, 0);
+}
+
+static void reply_key_spec(struct call *c, const struct key_spec *k, bool known)
 {
     static const char *const index_names[] = {"index"}, *const range_names[] = {"lastkey", "keystep", "limit"},
                              *const keynum_names[] = {"keynumidx", "firstkey", "keystep"};
     reply_map(c, 3);
     reply_str(c, "flags");
     reply_key_flags(c, k->flags);
+    if (!known) {
+        reply_unknown(c, "begin_search");
+        reply_unknown(c, "find_keys");
+        return;
+    }
     reply_str(c, "begin_search");
     if (k->keyword) {
         reply_map(c, 2);
@@ -138,7 +154,7 @@ static void reply_info(struct call *c, const struct command_entry *e)
     size_t n = 0;
     while (n < KEY_SPECS_MAX && key_spec_used(&e->row->keys[n])) n++;
     reply_set(c, n);
-    for (size_t i = 0; i < n; i++) reply_key_spec(c, &e->row->keys[i]);
+    for (size_t i = 0; i < n; i++) reply_key_spec(c, &e->row->keys[i], !(e->flags & CMD_WRAPS));
     reply_array(c, e->n_subs);
     for (size_t i = 0; i < e->n_subs; i++) reply_info(c, &e->subs[i]);
 }
@@ -363,7 +379,7 @@ static void get_keys(struct call *c, bool with_flags)
         for (int i = 0; i < n; i++) {
             if (with_flags) reply_array(c, 2);
             reply_bulk(c, argv[keys[i]]);
-            if (with_flags) reply_key_flags(c, e->row->use_keys ? e->row->use_keys(argv, argc) : flags[i]);
+            if (with_flags) reply_key_flags(c, flags[i]);
         }
     }
     mem_free(keys);

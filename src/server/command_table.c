@@ -130,8 +130,9 @@ static uint64_t categories_of(const struct command *row)
 
 /* ---- building ---- */
 
-static void fill_entry(struct command_entry *e, const struct command *row, const struct family *f, const struct command_entry *parent)
+static void fill_entry(struct command_table *t, struct command_entry *e, const struct command *row, const struct family *f, const struct command_entry *parent)
 {
+    e->table = t;
     e->row = row;
     e->family = f;
     e->parent = parent;
@@ -140,7 +141,8 @@ static void fill_entry(struct command_entry *e, const struct command *row, const
     e->categories = categories_of(row);
     const struct key_spec *k = &row->keys[0];
     e->has_keys = key_spec_used(k) || row->find_keys;
-    if (key_spec_used(k) && !k->keyword && k->last == 0 && k->keynum == 0 && k->begin > 0 && !key_spec_used(&row->keys[1]) && !row->find_keys)
+    bool plain = !k->keyword && k->last == 0 && k->keynum == 0 && k->begin > 0 && !row->find_keys && !(row->flags & CMD_WRAPS);
+    if (key_spec_used(k) && plain && !key_spec_used(&row->keys[1]))
         e->first_key = (uint16_t)k->begin;
     e->name_bytes = (uint16_t)strlen(row->name);
     name_words(slice_str(row->name), &e->word0, &e->word1);
@@ -177,11 +179,11 @@ static struct command_entry *add_rows(struct command_table *t, const struct fami
 {
     for (; row->name; row++) {
         struct command_entry *e = next++;
-        fill_entry(e, row, f, NULL);
+        fill_entry(t, e, row, f, NULL);
         number(t, before, e);
         e->subs = next;
         for (const struct command *s = row->sub; s && s->name; s++) {
-            fill_entry(next, s, f, e);
+            fill_entry(t, next, s, f, e);
             number(t, before, next++);
             e->n_subs++;
         }
@@ -269,23 +271,41 @@ static bool spec_keys(const struct key_spec *k, const slice *argv, int argc, str
     return true;
 }
 
+/* Of a command by itself. */
+static int own_keys(const struct command_entry *e, const slice *argv, int argc, struct key_list *l)
+{
+    const struct command *row = e->row;
+    if (row->find_keys) {
+        l->n = row->find_keys(argv, argc, l->out, l->max);
+    } else {
+        for (int s = 0; s < KEY_SPECS_MAX && key_spec_used(&row->keys[s]); s++)
+            if (!spec_keys(&row->keys[s], argv, argc, l)) return -1;
+    }
+    if (!row->use_keys && !row->find_keys) return l->n;
+    const char *use = row->use_keys ? row->use_keys(argv, argc) : key_spec_used(&row->keys[0]) ? row->keys[0].flags : "RW ACCESS UPDATE";
+    for (int i = 0; l->flags && i < l->n && i < l->max; i++) l->flags[i] = use;
+    return l->n;
+}
+
 int command_keys(const struct command_entry *e, const slice *argv, int argc, int *out, const char **flags, int max)
 {
     struct key_list l = {.out = out, .flags = flags, .max = max};
-    for (int s = 0; s < KEY_SPECS_MAX && key_spec_used(&e->row->keys[s]); s++)
-        if (!spec_keys(&e->row->keys[s], argv, argc, &l)) return -1;
-    if (e->row->find_keys) {
-        int n = e->row->find_keys(argv, argc, out + l.n, max - l.n);
-        if (n < 0) return -1;
-        for (int i = 0; flags && i < n && l.n + i < max; i++) flags[l.n + i] = "RW ACCESS UPDATE";
-        l.n += n;
-    }
-    return l.n;
+    if (!(e->flags & CMD_WRAPS)) return own_keys(e, argv, argc, &l);
+    int from = e->row->keys[0].begin;
+    if (from >= argc) return -1;
+    const struct command_entry *inner = command_find(e->table, argv[from]);
+    if (inner && inner->n_subs && from + 1 < argc) inner = command_find_sub(inner, argv[from + 1]);
+    /* One that wraps, too, would be refused when it runs. */
+    if (!inner || (inner->flags & CMD_WRAPS) || !command_arity_fits(inner, argc - from)) return -1;
+    int n = own_keys(inner, argv + from, argc - from, &l);
+    for (int i = 0; i < n && i < max; i++) out[i] += from;
+    return n;
 }
 
 void command_key_range(const struct command_entry *e, int *first, int *last, int *step)
 {
     *first = *last = *step = 0;
+    if (e->flags & CMD_WRAPS) return;
     for (int s = 0; s < KEY_SPECS_MAX && key_spec_used(&e->row->keys[s]); s++) {
         const struct key_spec *k = &e->row->keys[s];
         if (k->keyword || k->keynum > 0 || k->keynum_first > 0) continue;

@@ -15,6 +15,7 @@ struct command_entry {
     const struct command *row;
     const struct command_entry *parent;  /* of a sub-command */
     const struct family *family;
+    const struct command_table *table;   /* that it is in */
     char name[COMMAND_NAME_MAX];         /* "config|get" */
     uint32_t flags;                      /* row's; a container shares its own with no sub-command */
     uint64_t categories;                 /* bits, see command_category_name */
@@ -48,7 +49,7 @@ static inline bool command_arity_fits(const struct command_entry *e, int argc)
 }
 
 /* Positions of the keys in argv, at most max of them in out; returns how many there are, or -1 when the arguments do not fit the key specs.
- * flags (may be NULL) gets the spec's flag text for each. */
+ * flags (may be NULL) gets the flag text of each: what these arguments do to it. */
 int command_keys(const struct command_entry *e, const slice *argv, int argc, int *out, const char **flags, int max);
 /* As COMMAND shows it: first, last, step of the range that the specs form. */
 void command_key_range(const struct command_entry *e, int *first, int *last, int *step);

@@ -227,7 +227,7 @@ static void run_locked(struct call *call, const struct command_entry *e, size_t 
         ks_enter(&call->ks, KS_EXCLUSIVE, NULL, 0);
         e->row->fn(call);
     } else {
-        int n = e->has_keys && (several_loops || (e->flags & CMD_MANY)) ? keys_of(e, call, keys, KEYS_ON_STACK) : 0;
+        int n = e->has_keys && !(e->flags & CMD_WRAPS) && (several_loops || (e->flags & CMD_MANY)) ? keys_of(e, call, keys, KEYS_ON_STACK) : 0;
         bool many = (e->flags & CMD_MANY) && n != 1;
         if (many || n > KEYS_ON_STACK) {
             ks_enter(&call->ks, KS_EXCLUSIVE, NULL, 0);

@@ -10,6 +10,16 @@
 
 static void nothing(struct call *c) {}
 
+/* The first argument, unless it is NONE. */
+static int maybe_key(const slice *argv, int argc, int *positions, int max)
+{
+    if (slice_is(argv[1], "NONE")) return 0;
+    if (max > 0) positions[0] = 1;
+    return 1;
+}
+
+static const char *uses(const slice *argv, int argc) { return argc > 3 ? "RW ACCESS" : "OW"; }
+
 static const struct command subs[] = {{"get", nothing, -3, CMD_ADMIN}, {"set", nothing, -4, CMD_ADMIN}, {NULL}};
 static const struct command rows[] = {
     {"get", nothing, 2, CMD_READONLY | CMD_FAST, "string", KEYS_ONE("RO ACCESS")},
@@ -18,6 +28,10 @@ static const struct command rows[] = {
     {"dmget", nothing, -3, CMD_READONLY, "document", {{"RO ACCESS", 1, NULL, 0, 1, 0, 1, 1, 1}}},
     {"xread", nothing, -4, CMD_READONLY, "stream", {{"RO ACCESS", 1, "STREAMS", -1, 1, 2}}},
     {"config", NULL, -2, 0, .sub = subs},
+    {"drun", nothing, -3, CMD_READONLY | CMD_WRAPS, "document", {{"RO ACCESS INCOMPLETE", .begin = 2}}},
+    {"maybe", nothing, -2, CMD_READONLY, "document", {{"RO ACCESS", 1, NULL, 0, 1, 0}}, .find_keys = maybe_key},
+    {"dinfo", nothing, -1, CMD_READONLY, "document", {{"RO ACCESS", 1, "KEY", 0, 1, 0}}},
+    {"set", nothing, -3, CMD_WRITE, "string", KEYS_ONE("RW VARIABLE_FLAGS"), .use_keys = uses},
     {"a-name-that-is-longer-than-sixteen", nothing, 1, 0},
     {"a-name-that-is-shorter-than-sixteen", nothing, 1, 0},
     {NULL},
@@ -51,7 +65,7 @@ static void names_in_any_case(void **state)
     assert_string_equal(command_find_full(t, slice_str("CONFIG|SET"))->name, "config|set");
     assert_null(command_find_full(t, slice_str("config|nope")));
     assert_null(command_find_full(t, slice_str("get|x")));
-    assert_int_equal(command_count(t), 8);
+    assert_int_equal(command_count(t), 12);
     command_table_free(&t);
 }
 
@@ -91,10 +105,12 @@ static void clashes_and_numbers(void **state)
     struct command_table *w = command_table_new(wider, 2, t, &clash);
     assert_int_equal(find(w, "get")->id, find(t, "get")->id);
     assert_ptr_equal(command_by_id(w, find(w, "fresh")->id), find(w, "fresh"));
-    assert_int_equal(find(w, "fresh")->id, 10);
+    assert_int_equal(find(w, "fresh")->id, 14);
     command_table_free(&w);
     command_table_free(&t);
 }
+
+static const char *uses_of[8];
 
 static int keys(struct command_table *t, const char *line, int out[8])
 {
@@ -107,7 +123,7 @@ static int keys(struct command_table *t, const char *line, int out[8])
         argv[n++] = slice_of(p, len);
         p += len + (p[len] == ' ');
     }
-    return command_keys(command_find(t, argv[0]), argv, n, out, NULL, 8);
+    return command_keys(command_find(t, argv[0]), argv, n, out, uses_of, 8);
 }
 
 static void keys_from_specs(void **state)
@@ -137,6 +153,37 @@ static void keys_from_specs(void **state)
     command_table_free(&t);
 }
 
+static void keys_that_only_the_arguments_tell(void **state)
+{
+    struct command_table *t = make();
+    int k[8], first, last, step;
+    assert_int_equal(keys(t, "maybe a", k), 1);
+    assert_true(k[0] == 1 && strcmp(uses_of[0], "RO ACCESS") == 0);
+    assert_int_equal(keys(t, "maybe none", k), 0);
+    assert_int_equal(find(t, "maybe")->first_key, 0);
+    assert_int_equal(keys(t, "dinfo", k), 0);
+    assert_int_equal(keys(t, "dinfo coll key", k), 0);
+    assert_int_equal(keys(t, "dinfo key key", k), 1);
+    assert_int_equal(k[0], 2);
+    assert_int_equal(keys(t, "set a b", k), 1);
+    assert_string_equal(uses_of[0], "OW");
+    assert_int_equal(keys(t, "set a b get", k), 1);
+    assert_string_equal(uses_of[0], "RW ACCESS");
+    assert_int_equal(keys(t, "drun 5 rename a b", k), 2);
+    assert_true(k[0] == 3 && k[1] == 4 && strcmp(uses_of[0], "RW ACCESS DELETE") == 0 && strcmp(uses_of[1], "OW UPDATE") == 0);
+    assert_int_equal(keys(t, "drun 5 set a b get", k), 1);
+    assert_true(k[0] == 3 && strcmp(uses_of[0], "RW ACCESS") == 0);
+    assert_int_equal(keys(t, "drun 5 maybe none", k), 0);
+    assert_int_equal(keys(t, "drun 5 config get x", k), 0);
+    static const char *const senseless[] = {"drun 5 get", "drun 5 get a b", "drun 5 nothing a", "drun 5 config nothing", "drun 5 drun 5 get a", "drun 5 dmget 3 a"};
+    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++)
+        if (keys(t, senseless[i], k) != -1) fail_msg("%s", senseless[i]);
+    assert_int_equal(find(t, "drun")->first_key, 0);
+    command_key_range(find(t, "drun"), &first, &last, &step);
+    assert_true(first == 0 && last == 0 && step == 0);
+    command_table_free(&t);
+}
+
 static void categories(void **state)
 {
     struct command_table *t = make();
@@ -153,6 +200,6 @@ static void categories(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(names_in_any_case), cmocka_unit_test(every_name_of_any_length), cmocka_unit_test(clashes_and_numbers),
-                                       cmocka_unit_test(keys_from_specs), cmocka_unit_test(categories)};
+                                       cmocka_unit_test(keys_from_specs), cmocka_unit_test(keys_that_only_the_arguments_tell), cmocka_unit_test(categories)};
     return cmocka_run_group_tests_name("command_table", tests, NULL, NULL);
 }
