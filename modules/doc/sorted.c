@@ -139,12 +139,13 @@ struct wait {
 struct lookup {
     slice path;
     bool found, ready;
+    uint8_t kind;
 };
 
 static int look_one(void *ctx, const struct sorted_info *i)
 {
     struct lookup *l = ctx;
-    if (slice_eq(i->path, l->path)) l->found = true, l->ready = i->ready;
+    if (slice_eq(i->path, l->path)) l->found = true, l->ready = i->ready, l->kind = i->kind;
     return E_OK;
 }
 
@@ -313,10 +314,20 @@ static void top_drop(void *state)
     mem_free(t);
 }
 
-static void no_index(struct call *c, const struct top *t, const char *what)
+/* No ordered index: perhaps there is one of words, beside which no other can be. */
+static void reply_no_index(struct call *c, const struct top *t)
 {
-    reply_error(c, "NOINDEX %s; DINDEX CREATE %.*s %.*s would help", what, (int)t->o.coll.n, (const char *)t->o.coll.p,
-                (int)t->o.path.n, (const char *)t->o.path.p);
+    struct lookup l = {.path = t->o.path};
+    slice coll = t->o.coll, path = t->o.path;
+    bool whole = path.n == 1 && path.p[0] == '$';
+    int r = engine_sorted_list(doc_engine(c), t->o.lineage, &coll, look_one, &l);
+    if (r != E_OK)
+        reply_failure(c, r);
+    else if (l.found && l.kind == SORTED_TEXT)
+        reply_error(c, "NOINDEX the index on %.*s %.*s is of words and has no order; DQUERY 'FROM %.*s SEARCH \"words\"%s%.*s' uses it", (int)coll.n, (const char *)coll.p,
+                    (int)path.n, (const char *)path.p, (int)coll.n, (const char *)coll.p, whole ? "" : " IN ", whole ? 0 : (int)path.n, (const char *)path.p);
+    else
+        reply_error(c, "NOINDEX no such index; DINDEX CREATE %.*s %.*s would help", (int)coll.n, (const char *)coll.p, (int)path.n, (const char *)path.p);
 }
 
 void cmd_dtop(struct call *c)
@@ -331,7 +342,7 @@ void cmd_dtop(struct call *c)
     t->o.lineage = db.lineage;
     int r = engine_range(doc_engine(c), &t->o, &t->cur);
     if (r == E_NOTFOUND) {
-        no_index(c, t, "no such index");
+        reply_no_index(c, t);
     } else if (r == E_AGAIN) {
         reply_error(c, "NOINDEX the index is still being built; DINDEX WAIT tells when it is ready");
     } else if (r != E_OK) {
