@@ -259,6 +259,17 @@ static int key_seqs(struct call *c, slice key, struct verify *v)
     return r == E_END ? E_OK : r;
 }
 
+static bool parse_range(struct call *c, struct verify *v)
+{
+    uint64_t newest = v->to;
+    bool known = num_parse_u64(c->argv[2], &v->from) && num_parse_u64(c->argv[3], &v->to) && v->from >= 1 && v->to >= 1 && v->from <= newest && v->to <= newest;
+    if (!known)
+        reply_error(c, "BADPOINT DVERIFY RANGE takes two seqs from 1 to %llu", (unsigned long long)newest);
+    else if (v->from > v->to)
+        reply_error(c, "BADPOINT the range ends at %llu, before it begins at %llu", (unsigned long long)v->to, (unsigned long long)v->from);
+    return known && v->from <= v->to;
+}
+
 static bool parse_verify(struct call *c, struct verify *v)
 {
     v->from = 1;
@@ -267,7 +278,7 @@ static bool parse_verify(struct call *c, struct verify *v)
         v->tree = true;
         return true;
     }
-    if (c->argc == 4 && arg_is(c, 1, "RANGE")) return parse_size(c, 3, 1, v->to, &v->to) && parse_size(c, 2, 1, v->to, &v->from);
+    if (c->argc == 4 && arg_is(c, 1, "RANGE")) return parse_range(c, v);
     if (c->argc == 3 && arg_is(c, 1, "KEY")) {
         int r = key_seqs(c, c->argv[2], v);
         if (r != E_OK) reply_failure(c, r);
