@@ -163,6 +163,55 @@ static void beside_traffic(void **state)
     world_stop(&w);
 }
 
+static atomic_bool stop_reading;
+static atomic_uint rounds, lost, back; /* of the reader; keys that it did not find; versions older than what it had seen */
+
+static void read_on(void *ctx)
+{
+    struct world *w = ctx;
+    uint64_t seen[WORLD_KEYS] = {0};
+    char name[32];
+    struct version v;
+    while (!atomic_load(&stop_reading)) {
+        for (unsigned k = 0; k < WORLD_KEYS; k++) {
+            int rc = engine_find(w->e, SPACE_KEY, 0, world_name(k, name), UINT64_MAX, FIND_ALL, &v);
+            if (rc != E_OK)
+                atomic_fetch_add(&lost, 1);
+            else if (v.seq < seen[k])
+                atomic_fetch_add(&back, 1);
+            else
+                seen[k] = v.seq;
+        }
+        atomic_fetch_add(&rounds, 1);
+    }
+}
+
+/* While the index forgets, every key is there all the time, and never as it was before. */
+static void beside_readers(void **state)
+{
+    struct world w = {.o = {.segment_bytes = 64 << 10}};
+    pthread_t t;
+    struct compact_stats s;
+    log_set_level(LOG_NOTHING);
+    w.os = os_memory_new();
+    world_open(&w);
+    fill(&w, 20);
+    assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    assert_int_equal(thread_start(&t, "reader", read_on, &w), E_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        fill(&w, 10);
+        unsigned before = atomic_load(&rounds);
+        assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+        assert_true(s.dropped >= 10 * WORLD_KEYS);
+        while (atomic_load(&rounds) == before) sched_yield();
+    }
+    atomic_store(&stop_reading, true);
+    thread_join(t);
+    assert_int_equal(lost, 0);
+    assert_int_equal(back, 0);
+    world_stop(&w);
+}
+
 static void cancelled_and_throttled(void **state)
 {
     struct world w = {.o = {.segment_bytes = 64 << 10}};
@@ -288,7 +337,7 @@ int main(void)
         cmocka_unit_test(keeps_newest_only),          cmocka_unit_test(second_run_finds_nothing),
         cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
         cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
-        cmocka_unit_test(tag_in_the_middle),
+        cmocka_unit_test(tag_in_the_middle),          cmocka_unit_test(beside_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
