@@ -194,9 +194,38 @@ static void test_many_that_ended(void **state)
     bed_free(b);
 }
 
+/* A neighbour is found by a search, however many links of others there are: a hundred blocks of them lie around, two or three are read. */
+static void test_others_cost_nothing(void **state)
+{
+    struct bed *b = bed_new();
+    struct link_cursor *c = NULL;
+    struct link have;
+    char from[16], to[40];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(from, sizeof from, "f%04d", i % 1000);
+        snprintf(to, sizeof to, "a rather long name %04d", i);
+        if (i % 1000 == 500) bed_link(b, 0, "f0500x", "r", from, NODE_PUT);
+        bed_link(b, 0, from, "r", to, NODE_PUT);
+    }
+    bed_count_reads(b);
+    for (int round = 0; round < 6; round++) {
+        uint64_t at = round % 3 == 0 ? UINT64_MAX : round % 3 == 1 ? b->n : 1800;
+        bool in = round >= 3;
+        int rows = 0, rc;
+        bed_file_reads = 0;
+        assert_int_equal(engine_links(&b->e, 0, slice_str(in ? "f0500" : "f0500x"), in ? LINK_IN : LINK_OUT, (slice){0}, at, (slice){0}, &c), E_OK);
+        while ((rc = link_cursor_next(c, &have)) == E_OK || rc == E_AGAIN) rows += rc == E_OK;
+        assert_int_equal(rc, E_END);
+        assert_int_equal(rows, 1);
+        assert_in_range(bed_file_reads, 1, 6);
+        link_cursor_close(&c);
+    }
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random), cmocka_unit_test(test_many_versions),
-                                       cmocka_unit_test(test_many_that_ended)};
+                                       cmocka_unit_test(test_many_that_ended), cmocka_unit_test(test_others_cost_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,11 +198,36 @@ static void test_walk(void **state)
     bed_free(b);
 }
 
+/* A point in the past is found by a search: the versions between it and now, some fifty blocks of them, are not walked. */
+static void test_the_past_costs_no_more(void **state)
+{
+    enum { N = 6000 };
+    struct bed *b = bed_new();
+    struct version v;
+    struct version_cursor *c = NULL;
+    for (int i = 0; i < N; i++) bed_put(b, 0, "k", TYPE_STRING, "v");
+    bed_count_reads(b);
+    for (uint64_t at = 1; at <= N; at += 599) {
+        bed_file_reads = 0;
+        assert_int_equal(engine_find(&b->e, SPACE_KEY, 0, slice_str("k"), at, FIND_ALL, &v), E_OK);
+        assert_int_equal(v.seq, at);
+        assert_in_range(bed_file_reads, 1, 3);
+        bed_file_reads = 0;
+        assert_int_equal(engine_versions(&b->e, SPACE_KEY, 0, slice_str("k"), at, at + 1, at % 2, &c), E_OK);
+        assert_int_equal(version_next(c, &v), E_OK);
+        assert_true(v.seq == at || v.seq == at + 1);
+        assert_in_range(bed_file_reads, 1, 4);
+        version_close(&c);
+    }
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_points), cmocka_unit_test(test_long_keys), cmocka_unit_test(test_pruned),
         cmocka_unit_test(test_base),          cmocka_unit_test(test_runs_only), cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_the_past_costs_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
