@@ -222,6 +222,37 @@ static void whole_files(void **state)
     buf_fini(&b);
 }
 
+static const struct os_ops *plain;
+static struct world *interrupted;
+
+/* Before the first file gets its name, another of the folder is replaced as a whole. */
+static int rename_later(struct os *os, const char *from, const char *to)
+{
+    struct world *w = interrupted;
+    interrupted = NULL;
+    if (w) assert_int_equal(os_replace_file(os, w->dir, "right", slice_str("the right one")), E_OK);
+    return plain->rename(os, from, to);
+}
+
+/* What is written beside the old file has a name of its own for each name. */
+static void two_at_once(void **state)
+{
+    struct world *w = *state;
+    struct os_ops hooked = *(plain = w->os->ops);
+    struct buf b = {0};
+    hooked.rename = rename_later;
+    interrupted = w;
+    w->os->ops = &hooked;
+    int rc = os_replace_file(w->os, w->dir, "left", slice_str("the left one; "));
+    w->os->ops = plain;
+    assert_int_equal(rc, E_OK);
+    assert_null(interrupted);
+    assert_int_equal(os_read_file(w->os, at(w, "left"), 100, &b), E_OK);
+    assert_int_equal(os_read_file(w->os, at(w, "right"), 100, &b), E_OK);
+    assert_true(slice_eq(buf_slice(&b), slice_str("the left one; the right one")));
+    buf_fini(&b);
+}
+
 static void clock_and_randomness(void **state)
 {
     struct world *w = *state;
@@ -304,7 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening), cmocka_unit_test(reading_and_writing), cmocka_unit_test(sizes),
         cmocka_unit_test(names),   cmocka_unit_test(directories),         cmocka_unit_test(locks),
-        cmocka_unit_test(whole_files), cmocka_unit_test(clock_and_randomness),
+        cmocka_unit_test(whole_files), cmocka_unit_test(two_at_once), cmocka_unit_test(clock_and_randomness),
     };
     int failed = cmocka_run_group_tests_name("posix", tests, start_posix, finish);
     failed += cmocka_run_group_tests_name("memory", tests, start_memory, finish);

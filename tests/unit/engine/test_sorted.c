@@ -231,7 +231,18 @@ static void test_values(void **state)
     assert_true(slice_eq(buf_slice(&key), buf_slice(&null)));
     sorted_key_of(d, slice_str("{\"x\":{\"y\":0}}"), &key);
     assert_true(slice_cmp(buf_slice(&null), buf_slice(&key)) < 0);
-    buf_fini(&key), buf_fini(&null);
+    /* Neighbours above 2^53, which are one number to a double. */
+    static const char *const next[] = {"9007199254740992", "9007199254740993", "9007199254740994", "9007199254740994.5", "18014398509481985", "18014398509481986"};
+    struct buf before = {0};
+    char json[64];
+    for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
+        snprintf(json, sizeof json, "{\"x\":{\"y\":%s}}", next[i]);
+        sorted_key_of(d, slice_str(json), &key);
+        assert_true(slice_cmp(buf_slice(&before), buf_slice(&key)) < 0);
+        buf_clear(&before);
+        buf_add_slice(&before, buf_slice(&key));
+    }
+    buf_fini(&key), buf_fini(&null), buf_fini(&before);
     bed_free(b);
 }
 
