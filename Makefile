@@ -183,14 +183,20 @@ $(O)/fuzz/library: $(FUZZ_SRC)
 	@mkdir -p $(@D)
 	@$(MAKE) -s MODE=asan O=$(ASAN_DIR) $(ASAN_DIR)/libvarve.a $(FUZZ_OBJ)
 	@touch $@
+# Under libFuzzer the code is built once more, by clang and with its own counters. What is found lies in $(O)/libfuzzer/found.
+LF := $(O)/libfuzzer
+LF_OBJ = $(patsubst %.c,$(LF)/%.o,$(FUZZ_PARTS))
 .PHONY: fuzz
-fuzz: $(O)/test-deps-ok $(WORDS_TABLE)
+fuzz: $(O)/test-deps-ok
 	@tests/support/need clang libclang-rt-14-dev
-	@mkdir -p $(O)/libfuzzer
-	@for t in $(fuzz_names); do \
-	    echo "fuzzing $$t for $(FUZZ_SECONDS) s"; mkdir -p $(O)/corpus/$$t tests/fuzz/corpus/$$t; \
-	    clang $(FUZZ_FLAGS) -fsanitize=fuzzer tests/fuzz/$$t.c $(FUZZ_SRC) -pthread -lb2 -lcrypto -lcjson -lm -o $(O)/libfuzzer/$$t && \
-	    $(O)/libfuzzer/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 $(O)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+	@$(MAKE) -s MODE=asan CC=clang WARN=-w CFLAGS=-fsanitize=fuzzer-no-link O=$(LF) $(LF)/libvarve.a $(LF_OBJ)
+	@mkdir -p $(LF)/found
+	@for t in $(or $(FUZZ),$(fuzz_names)); do \
+	    echo "fuzzing $$t for $(FUZZ_SECONDS) s"; mkdir -p $(O)/corpus/$$t; \
+	    clang $(FUZZ_FLAGS) -fsanitize=fuzzer tests/fuzz/$$t.c $(LF_OBJ) $(LF)/libvarve.a -pthread -rdynamic -lb2 -lcrypto -lcjson -lm -o $(LF)/$$t && \
+	    $(LF)/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix=$(LF)/found/$$t- $(O)/corpus/$$t tests/fuzz/corpus/$$t \
+	        >$(LF)/$$t.log 2>&1 || { tail -40 $(LF)/$$t.log; exit 1; }; \
+	    grep -E 'number_of_executed_units|cov:' $(LF)/$$t.log | tail -2 | sed 's/^/  /'; done
 
 # ---- measuring ----
 .PHONY: bench
