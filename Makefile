@@ -228,7 +228,7 @@ help:
 	@echo "make run        install what is missing, build, serve on port $(PORT) with data in $(DIR)  (PORT= DIR= ARGS=)"
 	@echo "make demo       load this machine's package catalogue and walk through the commands        (KEEP=1 leaves it running)"
 	@echo "make check      the quick tests; make test: everything"
-	@echo "make crash      crash points without end (POINTS= SEED=); make fuzz: libFuzzer (FUZZ_SECONDS=)"
+	@echo "make crash      crash points without end (POINTS= SEED=); make fuzz: libFuzzer (FUZZ_SECONDS= FUZZ=names)"
 	@echo "make soak       everything mixed, with kills and checks    (SOAK_MINUTES= SEED=)"
 	@echo "make bench      side by side with redis-server                                             (BENCH=names of parts)"
 	@echo "make format     clang-format; make lint: clang-tidy and cppcheck"
