@@ -61,6 +61,17 @@ API size_t reply_begin(struct call *c);
 API void reply_end_array(struct call *c, size_t token, size_t n);
 API void reply_end_map(struct call *c, size_t token, size_t n);
 
+/* ---- replies made over several turns ----
+ * Between begin and end, both in one step, the reply_* functions add whole elements to the pile and not to the reply: an error can still be that. When all are there,
+ * join brings them into one piece, some a turn, until it says true (at once inside MULTI); then comes the reply: what goes before the elements, and give, in one step. */
+struct reply_pile;
+API struct reply_pile *reply_pile_new(void);
+API void reply_pile_free(struct reply_pile **p);
+API void reply_pile_begin(struct call *c, struct reply_pile *p);
+API void reply_pile_end(struct call *c, struct reply_pile *p);
+API bool reply_pile_join(struct call *c, struct reply_pile *p);
+API void reply_pile_give(struct call *c, struct reply_pile *p);
+
 /* ---- arguments ---- */
 API bool arg_i64(struct call *c, int i, int64_t *out);      /* replies the standard error when false */
 API bool arg_range(struct call *c, int i, int64_t lo, int64_t hi, int64_t *out);

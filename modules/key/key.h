@@ -11,6 +11,11 @@ bool key_look(struct call *c, slice key, struct ks_value *out, bool *found);
 /* A database number in an argument. False: an error has been replied. */
 bool key_database(struct call *c, int at, uint16_t *out);
 
+/* KEYS, SCAN and DBSIZE in a view (walk.c); match_at: the argument that holds the pattern, 0 = all names. */
+void key_past_names(struct call *c, int match_at);
+void key_past_page(struct call *c, uint64_t cursor, size_t count, uint8_t type, int match_at);
+void key_past_count(struct call *c);
+
 void cmd_del(struct call *c);
 void cmd_exists(struct call *c);
 void cmd_type(struct call *c);

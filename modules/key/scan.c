@@ -1,4 +1,4 @@
-/* Walking a database: KEYS, SCAN, RANDOMKEY. Names are collected before the first byte of the reply, so that a failure on the way is the whole
+/* Walking a database as it is now: KEYS, SCAN (as it was: walk.c). Names are collected before the first byte of the reply, so that a failure on the way is the whole
  * answer and not the end of a half one. */
 #include "modules/key/key.h"
 
@@ -11,6 +11,7 @@
 
 struct found {
     slice pattern;
+    int pattern_at; /* its argument */
     bool all;
     struct buf names; /* varint length, bytes */
     size_t n;
@@ -44,6 +45,7 @@ void cmd_keys(struct call *c)
 {
     struct found f = {.pattern = c->argv[1], .all = slice_is(c->argv[1], "*")};
     uint64_t cursor = 0;
+    if (c->ks.viewing) return key_past_names(c, f.all ? 0 : 1);
     int err = ks_scan(&c->ks, &cursor, SIZE_MAX, 0, collect, &f);
     if (err != E_OK)
         reply_failure(c, err);
@@ -85,6 +87,7 @@ static bool parse_scan(struct call *c, struct scan_options *o, struct found *f)
             if (o->count >= 1) continue;
         } else if (value && arg_is(c, i, "match")) {
             f->pattern = c->argv[i + 1];
+            f->pattern_at = i + 1;
             f->all = slice_is(f->pattern, "*");
             continue;
         } else if (value && arg_is(c, i, "type")) {
@@ -108,6 +111,7 @@ void cmd_scan(struct call *c)
     char text[24];
     if (!parse_cursor(c, &cursor) || !parse_scan(c, &o, &f)) return;
     if (o.no_such_type) o.type = UINT8_MAX;
+    if (c->ks.viewing) return key_past_page(c, cursor, (size_t)o.count, o.type, f.all ? 0 : f.pattern_at);
     int err = ks_scan(&c->ks, &cursor, (size_t)o.count, o.type, collect, &f);
     if (err != E_OK) {
         reply_failure(c, err);
@@ -117,17 +121,4 @@ void cmd_scan(struct call *c)
         reply_found(c, &f);
     }
     buf_fini(&f.names);
-}
-
-void cmd_randomkey(struct call *c)
-{
-    struct buf key = {0};
-    int err = ks_random(&c->ks, &key);
-    if (err == E_OK)
-        reply_bulk(c, buf_slice(&key));
-    else if (err == E_NOTFOUND)
-        reply_null(c);
-    else
-        reply_failure(c, err);
-    buf_fini(&key);
 }

@@ -48,6 +48,9 @@ static inline void book_set(_Atomic uint64_t *p, uint64_t v) { atomic_store_expl
 /* Only the folding thread writes, so a load and a store do. */
 static inline void book_add(_Atomic uint64_t *p, uint64_t d) { book_set(p, book_get(p) + d); }
 
+/* Was the node of a version's index entry dropped? */
+bool version_is_dropped(struct engine *e, uint64_t seq);
+
 /* A buffer for the running thread's probes: kept between calls, freed when the thread ends. which < PROBE_BUFS. */
 enum { PROBE_KEY, PROBE_VALUE, PROBE_FOUND, PROBE_BUFS };
 struct buf *probe_buf(unsigned which);

@@ -229,11 +229,12 @@ struct key_cursor;
 API int engine_keys(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_t from_hash, struct key_cursor **out) MUST_CHECK;
 API int key_cursor_next(struct key_cursor *c, struct live_key *out) MUST_CHECK; /* E_END */
 API void key_cursor_close(struct key_cursor **c);
-/* The same as of a point that the index knows (> 0), with the flush that counts there. Costs a search for each key that was ever there. Opening and stepping answer
- * E_PRUNED when it cannot be told any more whether a key was there. */
+/* The same as of a point that the index knows (> 0), with the flush that counts there. Costs a step or two of the index for each key that was ever there. Opening and
+ * stepping answer E_PRUNED when it cannot be told any more whether a key was there. */
 struct past_cursor;
 API int engine_keys_at(struct engine *e, uint16_t lineage, uint64_t flushed, uint64_t at, uint64_t from_hash, struct past_cursor **out) MUST_CHECK;
-API int past_cursor_next(struct past_cursor *c, struct live_key *out, struct version *v) MUST_CHECK; /* E_END; E_PRUNED: *v as engine_find gives it; expiry not judged */
+/* E_END; E_PRUNED: *v as engine_find gives it; expiry is not judged. E_AGAIN: much was looked at since the last one; call again, now or on the next turn. */
+API int past_cursor_next(struct past_cursor *c, struct live_key *out, struct version *v) MUST_CHECK;
 API slice past_cursor_key(const struct past_cursor *c);                                              /* the key at hand, after an error too */
 API void past_cursor_close(struct past_cursor **c);
 

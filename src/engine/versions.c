@@ -77,9 +77,10 @@ static uint64_t horizon_of(struct engine *e, unsigned which)
     return book_get(&e->fold->horizon[which]);
 }
 
-/* Was the node of an entry dropped? Above the horizon of changes nothing was. */
-static bool is_dropped(struct engine *e, uint64_t seq)
+/* Above the horizon of changes nothing was dropped. */
+bool version_is_dropped(struct engine *e, uint64_t seq)
 {
+    ASSERT(e && seq > 0);
     bool more;
     return seq <= horizon_of(e, HORIZON_CHANGES) && seglog_more(e->log, seq, &more) == E_PRUNED;
 }
@@ -91,7 +92,7 @@ static int oldest_version(struct engine *e, const struct buf *probe, struct vers
     int rc = iter_versions(e, probe, UINT64_MAX, 0, &it);
     if (!rc) rc = index_seek_last(it);
     if (!rc) rc = parse_entry(index_key(it), index_value(it), out);
-    while (!rc && is_dropped(e, out->seq)) {
+    while (!rc && version_is_dropped(e, out->seq)) {
         rc = index_prev(it);
         if (!rc) rc = parse_entry(index_key(it), index_value(it), out);
     }
@@ -205,7 +206,7 @@ int engine_find(struct engine *e, uint8_t space, uint16_t lineage, slice key, ui
     range_version(probe, &e->seed, space, lineage, key, at);
     int rc = flags & FIND_ENTRY ? probe_folding(e, probe, &v) : probe_at(e, scope, probe, at, &v);
     if (rc == E_NOTFOUND) return judge_miss(e, space, probe, at, out);
-    if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(is_dropped(e, v.seq), 0)) {
+    if (!rc && at != UINT64_MAX && !(flags & FIND_ENTRY) && __builtin_expect(version_is_dropped(e, v.seq), 0)) {
         *out = v;
         if (!(flags & FIND_BASE) && is_flushed(e, space, lineage, &v, at)) return E_OK;
         rc = oldest_readable(e, space, probe, &v);

@@ -118,13 +118,19 @@ API int ks_value_of(struct ks_ctx *c, uint16_t lineage, slice key, uint64_t seq,
 /* The view of the context's database now (engine_db_at for the past). */
 API struct db_view ks_db(struct ks_ctx *c, uint16_t db);
 
-/* From here on ks_get, ks_stat, ks_usage, ks_scan, ks_random and ks_db of this context answer as of `at`, the end of a commit that the index knows (0 = before
+typedef int (*ks_visit)(void *ctx, slice key, uint8_t type);
+/* From here on ks_get, ks_stat, ks_usage, ks_scan, ks_draw and ks_db of this context answer as of `at`, the end of a commit that the index knows (0 = before
  * everything), and nothing may be written. ms: the instant that was meant, at which expiries are judged, 0 = the time of the point; now_ms becomes that time.
  * Values stay valid until ks_view_release, which the context's owner calls when the command is over. Reads may answer E_PRUNED. */
 API int ks_view(struct ks_ctx *c, uint64_t at, uint64_t ms) MUST_CHECK;
 API void ks_view_release(struct ks_ctx *c);
-/* Keys of a database in a view: counted one by one. */
-API int ks_view_count(struct ks_ctx *c, uint16_t db, uint64_t *n) MUST_CHECK;
+/* What ks_scan (below) does in a view, in turns, as it costs the keys that were ever there. The keys are pinned when it opens. */
+struct ks_walk;
+API int ks_walk_open(struct ks_ctx *c, uint64_t cursor, size_t count, uint8_t type, struct ks_walk **out) MUST_CHECK; /* E_PRUNED */
+/* About a millisecond. E_AGAIN: on the next turn; E_OK: done. The context may be another one in the same view each time. */
+API int ks_walk_step(struct ks_ctx *c, struct ks_walk *w, ks_visit fn, void *ctx) MUST_CHECK;
+API uint64_t ks_walk_cursor(const struct ks_walk *w); /* behind the last step: the next cursor, 0 = through */
+API void ks_walk_close(struct ks_walk **w);
 
 /* ---- writing: each call is one node ---- */
 enum ks_expiry { KS_EXPIRY_CLEAR, KS_EXPIRY_KEEP, KS_EXPIRY_SET };
@@ -174,9 +180,18 @@ API int ks_swap(struct ks_ctx *c, uint16_t a, uint16_t b) MUST_CHECK;  /* needs 
 API uint64_t ks_count(struct ks_ctx *c, uint16_t db, uint64_t *expiring); /* DBSIZE: exact */
 /* Visits live keys in hash order from `cursor` on, at least `count` of them examined or the end reached; whole hash positions only, so that every
  * key that is there from start to end of a full iteration is visited exactly once. Returns the next cursor in *cursor (0 = done). type 0 = any. */
-typedef int (*ks_visit)(void *ctx, slice key, uint8_t type);
 API int ks_scan(struct ks_ctx *c, uint64_t *cursor, size_t count, uint8_t type, ks_visit fn, void *ctx) MUST_CHECK;
-API int ks_random(struct ks_ctx *c, struct buf *key) MUST_CHECK; /* E_NOTFOUND when empty */
+/* A key by chance, into d->key. E_NOTFOUND: there is none. E_AGAIN, only in a view: on the next turn. Zero-initialise d; ks_draw_fini in every case. */
+struct ks_draw {
+    struct buf key;
+    /* private */
+    struct os *os;
+    uint64_t cursor, seen;
+    bool begun, whole;
+    struct ks_walk *walk;
+};
+API int ks_draw(struct ks_ctx *c, struct ks_draw *d) MUST_CHECK;
+API void ks_draw_fini(struct ks_draw *d);
 
 /* ---- background, called by the server's timers ---- */
 /* Expires due keys for at most budget_us; *more when due keys are left. Called on one loop only. */

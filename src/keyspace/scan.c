@@ -80,37 +80,51 @@ int ks_scan(struct ks_ctx *c, uint64_t *cursor, size_t count, uint8_t type, ks_v
 
 /* ---- a random key ---- */
 
-struct choice {
-    struct buf *key;
-    struct os *os;
-    uint64_t seen;
-};
-
 /* Each of n keys is kept with chance 1/n in the end. */
 static int choose(void *ctx, slice key, uint8_t type)
 {
-    struct choice *ch = ctx;
+    struct ks_draw *d = ctx;
     uint64_t r;
-    os_random(ch->os, &r, sizeof r);
-    if (r % ++ch->seen != 0) return 0;
-    buf_clear(ch->key);
-    buf_add_slice(ch->key, key);
+    os_random(d->os, &r, sizeof r);
+    if (r % ++d->seen != 0) return 0;
+    buf_clear(&d->key);
+    buf_add_slice(&d->key, key);
     return 0;
 }
 
-/* One of the first few keys behind a random position: behind a wide gap in the hashes stands one key, but a choice
- * among sixteen evens out the gaps. Few keys are chosen from evenly. */
-int ks_random(struct ks_ctx *c, struct buf *key)
+/* Some keys from d->cursor on. */
+static int draw_some(struct ks_ctx *c, struct ks_draw *d)
 {
-    struct choice ch = {.key = key, .os = engine_os(c->ks->engine)};
-    uint64_t cursor = 0;
+    if (!c->viewing) return ks_scan(c, &d->cursor, RANDOM_CHOICES, 0, choose, d);
+    int err = d->walk ? E_OK : ks_walk_open(c, d->cursor, RANDOM_CHOICES, 0, &d->walk);
+    if (err == E_OK) err = ks_walk_step(c, d->walk, choose, d);
+    if (err == E_OK) d->cursor = ks_walk_cursor(d->walk);
+    if (err != E_AGAIN) ks_walk_close(&d->walk);
+    return err;
+}
+
+/* One of the first few keys behind a random position: behind a wide gap in the hashes stands one key, but a choice
+ * among sixteen evens out the gaps. Few keys are chosen from evenly. None may be left of many that are past their expiry: one whole round tells. */
+int ks_draw(struct ks_ctx *c, struct ks_draw *d)
+{
     int err = E_OK;
-    if (c->viewing || ks_count(c, c->db, NULL) > RANDOM_CHOICES) os_random(ch.os, &cursor, sizeof cursor);
-    while (err == E_OK && ch.seen == 0) {
-        bool from_start = cursor == 0;
-        err = ks_scan(c, &cursor, RANDOM_CHOICES, 0, choose, &ch);
-        if (from_start && cursor == 0) break; /* a whole round */
+    if (!d->begun) {
+        d->begun = true;
+        d->os = engine_os(c->ks->engine);
+        if (c->viewing || ks_count(c, c->db, NULL) > RANDOM_CHOICES) os_random(d->os, &d->cursor, sizeof d->cursor);
+        d->whole = d->cursor == 0;
     }
-    if (err != E_OK) return err;
-    return ch.seen > 0 ? E_OK : E_NOTFOUND;
+    while (err == E_OK && d->seen == 0) {
+        err = draw_some(c, d);
+        if (err != E_OK || d->seen > 0 || d->cursor != 0) continue;
+        if (d->whole) return E_NOTFOUND;
+        d->whole = true; /* from the start now */
+    }
+    return err;
+}
+
+void ks_draw_fini(struct ks_draw *d)
+{
+    ks_walk_close(&d->walk);
+    buf_fini(&d->key);
 }

@@ -115,67 +115,88 @@ static int standing(struct ks_ctx *c, const struct version *v)
     return err != E_OK ? err : gone ? E_NOTFOUND : E_OK;
 }
 
-static int walk(struct ks_ctx *c, struct past_cursor *it, uint64_t *cursor, size_t count, uint8_t type, ks_visit fn, void *ctx)
+/* ---- walks ---- */
+
+#define WALK_TURN_US    1000
+#define WALK_CLOCK_KEYS 64 /* between two looks at the clock */
+
+struct ks_walk {
+    struct past_cursor *it; /* NULL: nothing was before everything */
+    uint64_t cursor;        /* where the next walk goes on; 0 = nowhere */
+    uint64_t last;          /* position of the key before */
+    size_t left;            /* keys to be looked at */
+    uint8_t type;
+};
+
+int ks_walk_open(struct ks_ctx *c, uint64_t cursor, size_t count, uint8_t type, struct ks_walk **out)
+{
+    ASSERT(c->viewing && c->db < c->ks->databases);
+    struct past_cursor *it = NULL;
+    struct db_view db = view_db(c, c->db);
+    int err = c->view_at == 0 ? E_OK : engine_keys_at(c->ks->engine, db.lineage, db.flushed, c->view_at, cursor, &it);
+    if (err == E_PRUNED) return pruned(c, (slice){0}, engine_horizon(c->ks->engine));
+    if (err != E_OK) return err;
+    struct ks_walk *w = mem_zalloc(sizeof *w);
+    w->it = it;
+    w->left = count;
+    w->type = type;
+    *out = w;
+    return E_OK;
+}
+
+void ks_walk_close(struct ks_walk **w)
+{
+    if (*w == NULL) return;
+    past_cursor_close(&(*w)->it);
+    mem_free(*w);
+    *w = NULL;
+}
+
+uint64_t ks_walk_cursor(const struct ks_walk *w)
+{
+    return w->cursor;
+}
+
+/* The next key is visited, or ends the walk (E_END). */
+static int walk_key(struct ks_ctx *c, struct ks_walk *w, ks_visit fn, void *ctx)
 {
     struct live_key k;
     struct version v;
-    uint64_t last = 0;
-    int err;
-    for (size_t seen = 0; (err = past_cursor_next(it, &k, &v)) == E_OK; seen++) {
-        if (seen >= count && k.hash != last) {
-            *cursor = k.hash;
-            return E_OK;
-        }
-        last = k.hash;
-        if (type != 0 && k.type != type) continue;
-        err = standing(c, &v);
-        if (err == E_NOTFOUND) continue;
-        if (err == E_OK) err = fn(ctx, k.key, k.type);
-        if (err != E_OK) return err;
+    int err = past_cursor_next(w->it, &k, &v);
+    if (err == E_PRUNED) return pruned(c, past_cursor_key(w->it), v.seq);
+    if (err != E_OK) return err;
+    if (w->left == 0 && k.hash != w->last) {
+        w->cursor = k.hash;
+        return E_END;
     }
-    if (err == E_PRUNED) return pruned(c, past_cursor_key(it), v.seq);
-    *cursor = 0;
-    return err == E_END ? E_OK : err;
+    w->last = k.hash;
+    if (w->left > 0) w->left--;
+    if (w->type != 0 && k.type != w->type) return E_OK;
+    err = standing(c, &v);
+    if (err == E_NOTFOUND) return E_OK;
+    return err != E_OK ? err : fn(ctx, k.key, k.type);
+}
+
+int ks_walk_step(struct ks_ctx *c, struct ks_walk *w, ks_visit fn, void *ctx)
+{
+    ASSERT(c->viewing && fn != NULL);
+    struct os *os = engine_os(c->ks->engine);
+    uint64_t until_us = os_mono_us(os) + WALK_TURN_US;
+    if (w->it == NULL) return E_OK;
+    for (unsigned i = 1;; i++) {
+        int err = walk_key(c, w, fn, ctx);
+        if (err == E_END) return E_OK;
+        if (err != E_OK) return err;
+        if (i % WALK_CLOCK_KEYS == 0 && os_mono_us(os) >= until_us) return E_AGAIN;
+    }
 }
 
 int view_scan(struct ks_ctx *c, uint64_t *cursor, size_t count, uint8_t type, ks_visit fn, void *ctx)
 {
-    struct past_cursor *it = NULL;
-    uint64_t next = *cursor;
-    if (c->view_at == 0) {
-        *cursor = 0;
-        return E_OK;
-    }
-    struct db_view db = view_db(c, c->db);
-    int err = engine_keys_at(c->ks->engine, db.lineage, db.flushed, c->view_at, next, &it);
-    if (err == E_PRUNED) return pruned(c, (slice){0}, engine_horizon(c->ks->engine));
-    if (err == E_OK) err = walk(c, it, &next, count, type, fn, ctx);
-    past_cursor_close(&it);
-    if (err == E_OK) *cursor = next;
-    return err;
-}
-
-struct tally {
-    uint64_t n;
-};
-
-static int tally_one(void *ctx, slice key, uint8_t type)
-{
-    struct tally *t = ctx;
-    (void)key;
-    (void)type;
-    t->n++;
-    return 0;
-}
-
-int ks_view_count(struct ks_ctx *c, uint16_t db, uint64_t *n)
-{
-    struct tally t = {0};
-    uint64_t cursor = 0;
-    uint16_t was = c->db;
-    c->db = db;
-    int err = view_scan(c, &cursor, SIZE_MAX, 0, tally_one, &t);
-    c->db = was;
-    if (err == E_OK) *n = t.n;
+    struct ks_walk *w = NULL;
+    int err = ks_walk_open(c, *cursor, count, type, &w);
+    while (err == E_OK && (err = ks_walk_step(c, w, fn, ctx)) == E_AGAIN) err = E_OK;
+    if (err == E_OK) *cursor = ks_walk_cursor(w);
+    ks_walk_close(&w);
     return err;
 }

@@ -121,7 +121,7 @@ void later_cancel(struct client *c)
 static bool step_one(struct later *w)
 {
     struct client *c = w->call.client;
-    size_t before = c->out.n;
+    size_t before = c->out.n, sent = c->out_sent;
     uint32_t errors = c->errors;
     w->call.resp = c->resp;
     if (!w->call.ks.viewing) w->call.ks.now_ms = c->loop->now_ms;
@@ -136,6 +136,7 @@ static bool step_one(struct later *w)
         ASSERT(c->out.n == before);
         return false;
     }
+    before += c->out_sent - sent; /* a step sends nothing: a pile has become the output (reply_pile.c) */
     const struct command_entry *e = w->command;
     unlink_later(c);
     if (c->errors != errors) c->loop->stats[e->id].failed++;

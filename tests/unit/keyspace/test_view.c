@@ -43,6 +43,41 @@ static int mark(void *ctx, slice key, uint8_t type)
     return 0;
 }
 
+static int count_one(void *ctx, slice key, uint8_t type)
+{
+    (void)key, (void)type;
+    ++*(uint64_t *)ctx;
+    return 0;
+}
+
+/* All keys of the view, in turns; turns may be NULL. */
+static int view_count(struct ks_ctx *c, uint64_t *n, unsigned *turns)
+{
+    struct ks_walk *w = NULL;
+    *n = 0;
+    int rc = ks_walk_open(c, 0, SIZE_MAX, 0, &w);
+    while (rc == E_OK && (rc = ks_walk_step(c, w, count_one, n)) == E_AGAIN) {
+        if (turns) ++*turns;
+        rc = E_OK;
+    }
+    if (rc == E_OK) assert_int_equal(ks_walk_cursor(w), 0);
+    ks_walk_close(&w);
+    assert_null(w);
+    return rc;
+}
+
+/* E_OK and a key, or E_NOTFOUND. */
+static int draw(struct ks_ctx *c, struct buf *key)
+{
+    struct ks_draw d = {0};
+    int rc;
+    do rc = ks_draw(c, &d);
+    while (rc == E_AGAIN);
+    if (rc == E_OK) buf_add_slice(key, buf_slice(&d.key));
+    ks_draw_fini(&d);
+    return rc;
+}
+
 static void check_moment(struct fixture *f, const struct moment *m)
 {
     struct ks_ctx c = {.ks = f->ks, .now_ms = f->c.now_ms};
@@ -64,9 +99,9 @@ static void check_moment(struct fixture *f, const struct moment *m)
     do assert_int_equal(ks_scan(&c, &cursor, 3, 0, mark, seen), E_OK);
     while (cursor);
     for (int i = 0; i < KEYS; i++) assert_int_equal(seen[i], m->live[i]);
-    assert_int_equal(ks_view_count(&c, 0, &n), E_OK);
+    assert_int_equal(view_count(&c, &n, NULL), E_OK);
     assert_int_equal(n, m->count);
-    assert_int_equal(ks_random(&c, &key), n ? E_OK : E_NOTFOUND);
+    assert_int_equal(draw(&c, &key), n ? E_OK : E_NOTFOUND);
     buf_add_byte(&key, 0);
     if (n) assert_true(m->live[strtol((const char *)key.p + 2, NULL, 10)]);
     buf_fini(&key);
@@ -125,7 +160,7 @@ static void before_everything_is_nothing(void **state)
     struct ks_ctx c = {.ks = f->ks, .now_ms = f->c.now_ms};
     assert_int_equal(ks_view(&c, 0, 0), E_OK);
     assert_int_equal(ks_get(&c, S("k"), &v), E_NOTFOUND);
-    assert_int_equal(ks_view_count(&c, 0, &n), E_OK);
+    assert_int_equal(view_count(&c, &n, NULL), E_OK);
     assert_int_equal(n, 0);
     ks_view_release(&c);
 }
@@ -192,8 +227,57 @@ static void what_was_dropped_is_pruned(void **state)
     assert_true(slice_eq(c.pruned_key, S("k:1")));
     assert_int_equal(ks_scan(&c, &cursor, 10, 0, mark, seen), E_PRUNED);
     assert_int_equal(c.pruned_seq, now);
-    assert_int_equal(ks_view_count(&c, 0, &n), E_PRUNED);
+    assert_int_equal(view_count(&c, &n, NULL), E_PRUNED);
     ks_view_release(&c);
+}
+
+/* Many keys that are not there at the point: steps end without one, and what comes is the same. */
+static void long_walks_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t n, then;
+    unsigned turns = 0;
+    struct buf key = {0};
+    char name[16];
+    put(f, "k:early", "v");
+    then = f->c.last_seq;
+    for (int i = 0; i < 60000; i++) {
+        name_of(name, i);
+        put(f, name, "v");
+    }
+    struct ks_ctx c = {.ks = f->ks, .now_ms = f->c.now_ms};
+    assert_int_equal(engine_catch_up(f->e, 0), E_OK);
+    assert_int_equal(ks_view(&c, then, 0), E_OK);
+    assert_int_equal(view_count(&c, &n, &turns), E_OK);
+    assert_int_equal(n, 1);
+    assert_true(turns >= 2);
+    assert_int_equal(draw(&c, &key), E_OK);
+    assert_true(slice_eq(buf_slice(&key), S("k:early")));
+    buf_fini(&key);
+    ks_view_release(&c);
+    c = (struct ks_ctx){.ks = f->ks, .now_ms = f->c.now_ms};
+    assert_int_equal(ks_view(&c, f->c.last_seq, 0), E_OK);
+    assert_int_equal(view_count(&c, &n, NULL), E_OK);
+    assert_int_equal(n, 60001);
+    ks_view_release(&c);
+}
+
+/* More than are chosen from, all of them past their expiry by the time of the point: there is none, and that is found out. */
+static void no_key_by_chance_among_expired(void **state)
+{
+    struct fixture *f = *state;
+    struct buf key = {0};
+    char name[16];
+    for (int i = 0; i < 100; i++) {
+        name_of(name, i);
+        put_until(f, name, "v", f->c.now_ms + 10);
+    }
+    struct ks_ctx c = {.ks = f->ks, .now_ms = f->c.now_ms};
+    assert_int_equal(engine_catch_up(f->e, 0), E_OK);
+    assert_int_equal(ks_view(&c, f->c.last_seq, f->c.now_ms + 10), E_OK);
+    for (int i = 0; i < 20; i++) assert_int_equal(draw(&c, &key), E_NOTFOUND);
+    ks_view_release(&c);
+    buf_fini(&key);
 }
 
 int main(void)
@@ -201,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(every_moment_comes_back),  WITH_KEYSPACE(before_everything_is_nothing), WITH_KEYSPACE(several_values_can_be_held),
         WITH_KEYSPACE(an_instant_judges_expiry), WITH_KEYSPACE(what_was_dropped_is_pruned),
+        WITH_KEYSPACE(long_walks_take_turns),    WITH_KEYSPACE(no_key_by_chance_among_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
