@@ -231,10 +231,11 @@ int feed_horizon(struct call *c, const struct feed *f, uint64_t *seq)
     struct engine_horizons h;
     engine_get_horizons(e, &h);
     *seq = f->filter == FEED_COLLECTION ? h.document_changes : h.changes;
-    if (f->filter != FEED_KEY || *seq == 0) return E_OK;
-    uint64_t own;
-    int r = engine_key_horizon(e, SPACE_KEY, f->lineage, f->word, &own, NULL);
+    uint64_t own = *seq;
+    int r = E_OK;
+    if (f->filter == FEED_KEY && own) r = engine_key_horizon(e, SPACE_KEY, f->lineage, f->word, &own, NULL);
     if (r == E_NOTFOUND) own = h.keys;
     if ((r == E_OK || r == E_NOTFOUND) && own < *seq) *seq = own;
+    *seq = engine_round_up(e, *seq);
     return r == E_NOTFOUND ? E_OK : r;
 }

@@ -28,7 +28,7 @@ bool doc_reply_written(struct call *c, uint64_t seq)
 void doc_reply_pruned(struct call *c, slice key, uint64_t oldest)
 {
     reply_error(c, "PRUNED oldest readable seq of '%.*s' is %llu", (int)(key.n > 200 ? 200 : key.n), (const char *)key.p,
-                (unsigned long long)oldest);
+                (unsigned long long)engine_round_up(doc_engine(c), oldest));
 }
 
 void doc_badjson(struct call *c, const struct json_fault *f)
@@ -100,7 +100,7 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     v->raw = n.raw;
     v->node = n.node;
     v->commit_first = n.commit_first;
-    v->commit_last = seq;
+    v->commit_last = seq + n.cut;
     if (n.more) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
     if (r == E_OK) r = doc_node_hash(c, seq, v->raw, v->hash);
     return r == E_OK ? judge_state(c, v) : r;

@@ -44,6 +44,7 @@ int change_peek(struct change_cursor *c, uint64_t upto, struct change_node *out)
     struct change_node *a = &c->ahead;
     if (!c->has_ahead) {
         int rc = seglog_cursor_next(c->log, &a->seq, &a->raw, &a->more);
+        if (rc == E_OK) a->cut = seglog_cursor_cut(c->log);
         if (rc == E_OK) rc = node_decode(a->raw, &a->node);
         if (rc == E_OK && (a->node.seq != a->seq || a->node.commit_pos >= a->seq))
             rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)a->seq, (unsigned long long)a->node.seq);
@@ -66,7 +67,7 @@ int change_commit_last(struct change_cursor *c, const struct change_node *n, uin
 {
     ASSERT(c && n && last);
     if (!n->more) {
-        *last = n->seq;
+        *last = n->seq + n->cut;
         return E_OK;
     }
     if (c->first != n->commit_first || c->last < n->seq) {

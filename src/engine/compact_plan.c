@@ -43,6 +43,7 @@ struct plan_work {
     uint64_t flushed[ENGINE_DATABASES_MAX]; /* newest flush of a lineage at base */
     struct seg_info *segments;
     uint64_t *seg_drops, *seg_drop_bytes;
+    int64_t *seg_cut_bytes;
     size_t n_segments;
     /* the key being collected */
     struct buf key;
@@ -354,6 +355,7 @@ static void list_segments(struct plan_work *w)
     w->n_segments = n;
     w->seg_drops = mem_zalloc((n + 1) * sizeof(uint64_t));
     w->seg_drop_bytes = mem_zalloc((n + 1) * sizeof(uint64_t));
+    w->seg_cut_bytes = mem_zalloc((n + 1) * sizeof(int64_t));
     ASSERT(n > 0 || w->p->base == 0);
 }
 
@@ -361,6 +363,39 @@ static uint64_t bytes_left(const struct plan_work *w, size_t i)
 {
     uint64_t bytes = w->segments[i].bytes, gone = w->seg_drop_bytes[i];
     return bytes > gone ? bytes - gone : 0;
+}
+
+/* A cut commit says how long it was, in the record of its last node that stays. How many bytes that is more, or less, in one segment. */
+struct cuts {
+    const struct plan_work *w;
+    bool marked; /* the segment may have some */
+    bool stays;  /* of the commit at hand, something */
+    int64_t bytes;
+};
+
+static int count_cut(void *ctx, uint64_t seq, bool more)
+{
+    struct cuts *c = ctx;
+    bool gone = seq <= c->w->p->base && compact_bit(c->w->p->drop, seq), again;
+    uint64_t cut = 0;
+    if (!gone) c->stays = true;
+    if (more) return E_OK;
+    int rc = gone && c->marked ? seglog_rest(c->w->e->log, seq, &again, &cut) : E_OK;
+    if (gone && c->stays) c->bytes += RECORD_CUT_BYTES;
+    if (cut) c->bytes -= RECORD_CUT_BYTES;
+    c->stays = false;
+    return rc;
+}
+
+static int count_cuts(struct plan_work *w)
+{
+    int rc = E_OK;
+    for (size_t i = 0; rc == E_OK && i < w->n_segments; i++) {
+        struct cuts c = {.w = w, .marked = w->segments[i].id.compacted};
+        if (w->seg_drops[i]) rc = seglog_marks(w->e->log, w->segments[i].id.first_seq, count_cut, &c);
+        w->seg_cut_bytes[i] = c.bytes;
+    }
+    return rc;
 }
 
 /* Worth joining to a neighbour: something goes from it, or it is a small rest of an earlier compaction. Nodes above base are copied along. */
@@ -391,6 +426,7 @@ static void group_segments(struct plan_work *w, uint64_t segment_bytes)
         if (g.drops || g.segments > 1) {
             p->groups[p->n_groups++] = g;
             p->bytes_after += g.bytes - g.drop_bytes - (g.segments - 1) * SEGMENT_HEADER_BYTES;
+            for (size_t k = i; k < at; k++) p->bytes_after += (uint64_t)w->seg_cut_bytes[k];
             p->bytes_after += g.with_tail ? SEGMENT_HEADER_BYTES : 0;
         } else {
             if (at == i) at++;
@@ -455,7 +491,10 @@ int compact_plan_make(struct engine *e, const struct compact_options *o, uint64_
             out->bytes_before += w->segments[i].bytes;
         }
         out->live = nodes > out->dropped ? nodes - out->dropped : 0;
-        group_segments(w, e->own->opt.segment_bytes);
+        /* What is told as the oldest readable point must be one: not inside a commit. */
+        out->horizons.readable = engine_round_up(e, out->horizons.readable);
+        rc = count_cuts(w);
+        if (rc == E_OK) group_segments(w, e->own->opt.segment_bytes);
     }
     if (rc < 0) compact_plan_fini(out);
     return rc;
@@ -481,6 +520,7 @@ void compact_plan_fini(struct compact_plan *p)
         mem_free(w->segments);
         mem_free(w->seg_drops);
         mem_free(w->seg_drop_bytes);
+        mem_free(w->seg_cut_bytes);
         mem_free(w->v);
         buf_fini(&w->key);
         mem_free(w);

@@ -127,6 +127,7 @@ API int engine_catch_up(struct engine *e, uint64_t seq) MUST_CHECK;
 API int engine_read(struct engine *e, uint64_t seq, struct buf *mem, struct node *out) MUST_CHECK;
 API int engine_read_raw(struct engine *e, uint64_t seq, struct buf *mem, slice *raw) MUST_CHECK;
 API int engine_hash(struct engine *e, uint64_t seq, uint8_t out[HASH_BYTES]) MUST_CHECK; /* also of pruned nodes */
+/* The commit that seq belongs to, from end to end, what was dropped of it included. E_PRUNED: nothing of it is left. */
 API int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last) MUST_CHECK;
 /* The same for a node that the caller has just read. */
 API int engine_commit_of_node(struct engine *e, const struct node *n, uint64_t *first, uint64_t *last) MUST_CHECK;
@@ -136,6 +137,8 @@ enum { ENGINE_HEAD = 0 };
 API int engine_seq_by_hash(struct engine *e, slice hex_prefix, uint64_t *seq) MUST_CHECK;   /* 8..64 digits; E_SYNTAX, E_NOTFOUND, E_AMBIGUOUS */
 API int engine_seq_by_time(struct engine *e, uint64_t ms, uint64_t *seq) MUST_CHECK;        /* last whole commit at or before ms; 0 = before everything */
 API int engine_round_down(struct engine *e, uint64_t seq, uint64_t *point) MUST_CHECK;      /* seq inside a commit -> end of the commit before; beyond the end -> the newest */
+/* The first point at which what happened at seq shows: the end of its commit, as far as anything of that is left; otherwise, or when it cannot be read, seq. */
+API uint64_t engine_round_up(struct engine *e, uint64_t seq);
 
 /* ---- databases ---- */
 /* A database number maps to a lineage (SWAPDB) and its newest flush, at a point. flushed = seq of the newest flush of that lineage
@@ -196,7 +199,8 @@ API uint64_t engine_horizon(struct engine *e); /* .readable */
 API uint64_t engine_safe_seq(struct engine *e);
 struct change_node {
     uint64_t seq, commit_first;
-    bool more;         /* the log says that its commit goes on behind it */
+    bool more;         /* another node of its commit is there behind it */
+    uint32_t cut;      /* how many nodes of its commit followed and were dropped; 0 when `more` */
     slice raw;         /* its bytes; borrowed, as the node's slices are, until the next peek behind a take */
     struct node node;
 };
@@ -207,7 +211,7 @@ API int change_peek(struct change_cursor *c, uint64_t upto, struct change_node *
 API void change_take(struct change_cursor *c);
 /* One node by its seq: engine_read and its place in its commit in one look. Slices point into mem. */
 API int engine_read_change(struct engine *e, uint64_t seq, struct buf *mem, struct change_node *out) MUST_CHECK;
-/* The newest node left of the commit that n, just peeked, belongs to. */
+/* The end of the commit that n, just peeked, belongs to, which may itself have been dropped. */
 API int change_commit_last(struct change_cursor *c, const struct change_node *n, uint64_t *last) MUST_CHECK;
 API void change_cursor_close(struct change_cursor **c);
 /* A number for which nodes are gone: when it is the same before and after a walk, also over restarts, nothing was dropped in between. */

@@ -274,35 +274,56 @@ int link_key_parse(slice key, slice *from, slice *rel, slice *to)
 
 /* ---- records ---- */
 
-uint32_t record_seal(uint8_t *rec, size_t node_bytes, bool more)
+static uint32_t record_crc(const uint8_t word[4], const uint8_t *node, size_t node_bytes)
+{
+    uint32_t crc = crc32c(crc32c(0, word, 4), node, node_bytes);
+    if (!(get_u32(word) & RECORD_CUT)) return crc;
+    return crc32c(crc, node - RECORD_HEADER_BYTES + record_size(node_bytes), RECORD_CUT_BYTES);
+}
+
+static uint32_t seal(uint8_t *rec, size_t node_bytes, uint32_t marks)
 {
     ASSERT(node_bytes >= NODE_BYTES_MIN);
-    ASSERT(node_bytes < RECORD_MORE);
-    uint32_t word = (uint32_t)node_bytes | (more ? RECORD_MORE : 0);
+    ASSERT(node_bytes <= RECORD_LENGTH);
+    uint32_t word = (uint32_t)node_bytes | marks;
     uint8_t stored[4];
     put_u32(stored, word);
     uint8_t *node = rec + RECORD_HEADER_BYTES;
-    put_u32(rec + 4, crc32c(crc32c(0, stored, 4), node, node_bytes));
+    put_u32(rec + 4, record_crc(stored, node, node_bytes));
     for (size_t i = node_bytes; i & 3; i++) node[i] = 0;
     return word;
 }
 
-int record_check(slice at, slice *node, bool *more, size_t *size)
+uint32_t record_seal(uint8_t *rec, size_t node_bytes, bool more)
 {
-    ASSERT(node && more && size);
+    return seal(rec, node_bytes, more ? RECORD_MORE : 0);
+}
+
+uint32_t record_seal_cut(uint8_t *rec, size_t node_bytes, uint32_t cut)
+{
+    ASSERT(cut > 0 && cut <= RECORD_CUT_MAX);
+    put_u32(rec + record_size(node_bytes), cut);
+    return seal(rec, node_bytes, RECORD_CUT);
+}
+
+int record_check(slice at, struct log_record *out)
+{
+    ASSERT(out);
     ASSERT(at.p != NULL || at.n == 0);
     if (at.n == 0) return E_END;
     if (at.n < 4) return E_CORRUPT;
-    uint32_t word = get_u32(at.p);
+    uint32_t word = get_u32(at.p), cut = 0;
     if (word == 0) return E_END;
-    size_t n = word & ~RECORD_MORE;
-    if (n < NODE_BYTES_MIN || at.n < RECORD_HEADER_BYTES || record_size(n) > at.n) return E_CORRUPT;
+    size_t n = word & RECORD_LENGTH, padded = record_size(n);
+    if (n < NODE_BYTES_MIN || record_bytes(word) > at.n || (word & RECORD_MORE && word & RECORD_CUT)) return E_CORRUPT;
     const uint8_t *body = at.p + RECORD_HEADER_BYTES;
-    if (crc32c(crc32c(0, at.p, 4), body, n) != get_u32(at.p + 4)) return E_CORRUPT;
+    if (record_crc(at.p, body, n) != get_u32(at.p + 4)) return E_CORRUPT;
     for (size_t i = n; i & 3; i++)
         if (body[i]) return E_CORRUPT;
-    *node = slice_of(body, n);
-    *more = word & RECORD_MORE;
-    *size = record_size(n);
+    if (word & RECORD_CUT) {
+        cut = get_u32(at.p + padded);
+        if (cut == 0 || cut > RECORD_CUT_MAX) return E_CORRUPT;
+    }
+    *out = (struct log_record){.node = slice_of(body, n), .size = record_bytes(word), .cut = cut, .more = word & RECORD_MORE};
     return E_OK;
 }

@@ -41,7 +41,7 @@
 #define NODE_BY_MAX 255
 #define NODE_NOTE_MAX 4096
 #define NODE_IDEM_MAX 255
-#define NODE_PAYLOAD_MAX (1u << 30) /* 1 GiB; strings stop at proto-max-bulk-len before */
+#define NODE_PAYLOAD_MAX ((1u << 30) - (1u << 20)) /* a whole node stays within RECORD_LENGTH; strings stop at proto-max-bulk-len before */
 
 enum node_op {
     NODE_PUT = 1,     /* payload = the whole value (a base) */
@@ -119,17 +119,33 @@ API void link_key(struct buf *out, slice from, slice rel, slice to);
 API int link_key_parse(slice key, slice *from, slice *rel, slice *to) MUST_CHECK;
 
 /* ---- records: how nodes lie in the ring and in a segment ----
- *   0 u32 length of the node in bytes; bit 31 (RECORD_MORE) set: the next record belongs to the same commit
- *   4 u32 CRC-32C over the length word as stored and the node
- *   8 node, zero-padded to a multiple of 4.
+ *   0 u32 length of the node in bytes; bit 31 (RECORD_MORE) set: the next record belongs to the same commit; bit 30 (RECORD_CUT) set:
+ *     nodes of the commit followed here, and compaction dropped them. Never both
+ *   4 u32 CRC-32C over the length word as stored, the node, and what stands behind it for RECORD_CUT
+ *   8 node, zero-padded to a multiple of 4
+ *   . RECORD_CUT: u32 how many nodes followed.
  * A zero length word means nothing is here (yet). */
 #define RECORD_HEADER_BYTES 8
 #define RECORD_BYTES_MIN (RECORD_HEADER_BYTES + NODE_BYTES_MIN)
-#define RECORD_MORE 0x80000000u
+#define RECORD_MORE   0x80000000u
+#define RECORD_CUT    0x40000000u
+#define RECORD_LENGTH 0x3fffffffu
+#define RECORD_CUT_BYTES 4
+#define RECORD_CUT_MAX   (1u << 20) /* nodes of a commit */
 static inline size_t record_size(size_t node_bytes) { return (RECORD_HEADER_BYTES + node_bytes + 3) & ~(size_t)3; }
+/* Of the whole record, by its length word. */
+static inline size_t record_bytes(uint32_t word) { return record_size(word & RECORD_LENGTH) + (word & RECORD_CUT ? RECORD_CUT_BYTES : 0); }
 /* Fills CRC and padding behind a node encoded at rec + 8; returns the length word, which the caller stores last. */
 API uint32_t record_seal(uint8_t *rec, size_t node_bytes, bool more);
-/* Checks the record at the start of `at`: E_OK with *node and *more; E_END for a zero word; E_CORRUPT. */
-API int record_check(slice at, slice *node, bool *more, size_t *size) MUST_CHECK;
+/* The same for the last one left of a commit of which `cut` nodes followed, 1 … RECORD_CUT_MAX. There is room for RECORD_CUT_BYTES behind record_size. */
+API uint32_t record_seal_cut(uint8_t *rec, size_t node_bytes, uint32_t cut);
+struct log_record {
+    slice node;
+    size_t size;  /* record_bytes */
+    uint32_t cut; /* how many nodes of its commit followed and were dropped; 0 when `more` */
+    bool more;    /* the next record belongs to its commit */
+};
+/* Checks the record at the start of `at`: E_OK; E_END for a zero word; E_CORRUPT. */
+API int record_check(slice at, struct log_record *out) MUST_CHECK;
 
 #endif

@@ -41,8 +41,14 @@ int engine_read_change(struct engine *e, uint64_t seq, struct buf *mem, struct c
     ASSERT(e && e->log);
     ASSERT(mem && out);
     int rc = reach_log(e, seq);
-    if (rc >= 0) rc = seglog_read(e->log, seq, mem, &out->raw, &out->more);
-    if (rc == E_OK) rc = node_decode(out->raw, &out->node);
+    struct log_record r;
+    if (rc >= 0) rc = seglog_record(e->log, seq, mem, &r);
+    if (rc == E_OK) {
+        out->raw = r.node;
+        out->more = r.more;
+        out->cut = r.cut;
+        rc = node_decode(r.node, &out->node);
+    }
     if (rc == E_OK && (out->node.seq != seq || out->node.commit_pos >= seq))
         rc = err_note(E_CORRUPT, "the record of seq %llu calls itself %llu", (unsigned long long)seq, (unsigned long long)out->node.seq);
     if (rc == E_OK) {
@@ -81,47 +87,81 @@ static int commit_first(struct engine *e, uint64_t seq, uint64_t *first)
     return rc;
 }
 
-/* The nearest seq above that is present, or E_NOTFOUND within a commit's reach: then nothing of seq's commit is left behind it. */
-static int next_present(struct engine *e, uint64_t seq, uint64_t *next)
+/* The end of the commit that began at `begin`, by what is left of it around `at`, which compaction took. Nothing left: `newest`. E_AGAIN: some of that
+ * was taken just now. */
+static int end_by_neighbours(struct engine *e, uint64_t at, uint64_t begin, uint64_t newest, uint64_t *next, uint64_t *last)
 {
-    int rc = E_PRUNED;
-    bool more;
-    for (uint64_t at = seq + 1; rc == E_PRUNED && at <= seq + RING_COMMIT_NODES_MAX; at++) {
-        rc = seglog_more(e->log, at, &more);
-        if (rc == E_OK) *next = at;
+    uint64_t below, above, first = 0, cut = 0;
+    bool more = false;
+    *next = 0;
+    int rc = seglog_around(e->log, at, &below, &above);
+    if (rc == E_OK && above) rc = commit_first(e, above, &first);
+    if (rc == E_OK && above && first == begin) {
+        *next = above;
+        return E_OK;
     }
-    return rc == E_PRUNED ? E_NOTFOUND : rc;
-}
-
-/* Does the commit of seq go on behind it, as far as nodes are left to say so? *first: its first seq. */
-static int commit_goes_on(struct engine *e, uint64_t seq, bool *on, uint64_t *first)
-{
-    uint64_t next = 0;
-    int rc = next_present(e, seq, &next);
-    *on = false;
-    if (rc == E_NOTFOUND) return E_OK;
-    if (rc == E_OK) rc = commit_first(e, next, first);
-    if (rc == E_OK) *on = *first <= seq;
+    if (rc == E_OK && below) rc = commit_first(e, below, &first);
+    bool ours = rc == E_OK && below && first == begin;
+    if (ours) rc = seglog_rest(e->log, below, &more, &cut);
+    if (rc == E_PRUNED || (rc == E_OK && more)) return E_AGAIN;
+    if (rc == E_OK) *last = ours ? below + cut : newest;
     return rc;
 }
 
 /* The end of the commit that begins at `begin` and holds seq. */
 static int commit_last(struct engine *e, uint64_t seq, uint64_t begin, uint64_t *last)
 {
-    uint64_t end = seq;
-    bool more = false;
-    int rc;
-    while ((rc = seglog_more(e->log, end, &more)) == E_OK && more) end++;
-    if (rc == E_PRUNED) { /* compaction took nodes out of the commit's middle or end */
-        bool on = true;
-        uint64_t start = begin;
-        for (rc = E_OK, end--; rc == E_OK && on && start == begin;) {
-            rc = commit_goes_on(e, end, &on, &start);
-            if (rc == E_OK && on && start == begin) rc = next_present(e, end, &end);
+    uint64_t at = seq, next, cut;
+    bool more;
+    for (;;) {
+        int rc = seglog_rest(e->log, at, &more, &cut);
+        if (rc == E_OK && !more) {
+            *last = at + cut;
+            return E_OK;
         }
+        if (rc == E_OK) {
+            at++;
+            continue;
+        }
+        if (rc == E_PRUNED) rc = end_by_neighbours(e, at, begin, at > seq ? at - 1 : seq, &next, last);
+        if (rc != E_OK && rc != E_AGAIN) return rc;
+        if (rc == E_OK && next == 0) return E_OK;
+        if (rc == E_OK) at = next;
     }
-    if (rc == E_OK) *last = end;
-    return rc;
+}
+
+/* What is left of the commit of seq, which was dropped: *first, and whether seq was its *end. E_PRUNED: nothing, and then nobody can tell the points inside
+ * it from its end, nor needs to. */
+static int by_neighbours(struct engine *e, uint64_t seq, uint64_t *first, bool *end)
+{
+    uint64_t below, above, cut;
+    bool more = false;
+    for (;;) {
+        int rc = seglog_around(e->log, seq, &below, &above);
+        *end = false;
+        if (rc == E_OK && above) rc = commit_first(e, above, first);
+        if (rc == E_OK && above && *first <= seq) return E_OK;
+        if (rc == E_OK && !below) return E_PRUNED;
+        if (rc == E_OK) rc = seglog_rest(e->log, below, &more, &cut);
+        if (rc == E_OK && !more && below + cut < seq) return E_PRUNED;
+        if (rc == E_OK) rc = commit_first(e, below, first);
+        if (rc == E_OK) *end = !more && below + cut == seq;
+        if (rc != E_PRUNED) return rc; /* else a neighbour was taken just now */
+    }
+}
+
+/* Is seq inside a commit, before its end? *first: that commit's first seq. */
+static int inside_commit(struct engine *e, uint64_t seq, bool *inside, uint64_t *first)
+{
+    uint64_t cut;
+    bool more, end = true;
+    int rc = seglog_rest(e->log, seq, &more, &cut);
+    *inside = rc == E_OK && (more || cut);
+    if (*inside) rc = commit_first(e, seq, first);
+    if (rc != E_PRUNED) return rc;
+    rc = by_neighbours(e, seq, first, &end);
+    *inside = rc == E_OK && !end;
+    return rc == E_PRUNED ? E_OK : rc;
 }
 
 int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *last)
@@ -129,8 +169,10 @@ int engine_commit_of(struct engine *e, uint64_t seq, uint64_t *first, uint64_t *
     ASSERT(e && e->log);
     ASSERT(first && last);
     uint64_t begin = 0;
+    bool end;
     int rc = reach_log(e, seq);
     if (rc == E_OK) rc = commit_first(e, seq, &begin);
+    if (rc == E_PRUNED) rc = by_neighbours(e, seq, &begin, &end);
     if (rc == E_OK) rc = commit_last(e, seq, begin, last);
     if (rc == E_OK) *first = begin;
     return rc;
@@ -150,20 +192,20 @@ int engine_round_down(struct engine *e, uint64_t seq, uint64_t *point)
     ASSERT(e && e->log);
     ASSERT(point);
     uint64_t newest = ring_reserved_seq(e->ring), first = 0;
-    bool more = false;
+    bool inside = false;
     if (seq > newest) seq = newest;
-    if (seq == 0) {
-        *point = 0;
-        return E_OK;
-    }
-    int rc = reach_log(e, seq);
+    int rc = seq ? reach_log(e, seq) : E_OK;
+    if (rc >= 0 && seq) rc = inside_commit(e, seq, &inside, &first);
     if (rc < 0) return rc;
-    rc = seglog_more(e->log, seq, &more);
-    if (rc == E_OK && more) rc = commit_first(e, seq, &first);
-    if (rc == E_PRUNED) rc = commit_goes_on(e, seq, &more, &first);
-    if (rc < 0) return rc;
-    *point = more ? first - 1 : seq;
+    *point = inside ? first - 1 : seq;
     return E_OK;
+}
+
+uint64_t engine_round_up(struct engine *e, uint64_t seq)
+{
+    uint64_t first, last;
+    ASSERT(e && e->log);
+    return seq && engine_commit_of(e, seq, &first, &last) == E_OK && last > seq ? last : seq;
 }
 
 /* ---- other names of points ---- */

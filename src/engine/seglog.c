@@ -311,16 +311,26 @@ static int locate(struct seglog *l, uint64_t seq, struct segment **s, struct sid
     return segment_locate(*s, seq, at);
 }
 
-int seglog_read(struct seglog *l, uint64_t seq, struct buf *mem, slice *raw, bool *more)
+int seglog_record(struct seglog *l, uint64_t seq, struct buf *mem, struct log_record *out)
 {
     struct segment *s;
     struct sidecar_place at;
-    ASSERT(l && mem && raw);
+    ASSERT(l && mem && out);
     int rc = locate(l, seq, &s, &at);
-    if (rc == E_OK) rc = segment_read(s, &at, mem, raw);
-    if (rc == E_OK && more) *more = at.more;
+    if (rc == E_OK) rc = segment_read(s, &at, mem, out);
     segment_unref(&s);
     return rc;
+}
+
+int seglog_read(struct seglog *l, uint64_t seq, struct buf *mem, slice *raw, bool *more)
+{
+    struct log_record r;
+    ASSERT(raw);
+    int rc = seglog_record(l, seq, mem, &r);
+    if (rc) return rc;
+    *raw = r.node;
+    if (more) *more = r.more;
+    return E_OK;
 }
 
 int seglog_more(struct seglog *l, uint64_t seq, bool *more)
@@ -330,6 +340,56 @@ int seglog_more(struct seglog *l, uint64_t seq, bool *more)
     ASSERT(l && more);
     int rc = locate(l, seq, &s, &at);
     if (rc == E_OK) *more = at.more;
+    segment_unref(&s);
+    return rc;
+}
+
+int seglog_rest(struct seglog *l, uint64_t seq, bool *more, uint64_t *cut)
+{
+    struct segment *s;
+    struct sidecar_place at;
+    struct log_record r = {0};
+    struct buf mem = {0};
+    ASSERT(l && more && cut);
+    int rc = locate(l, seq, &s, &at);
+    if (rc == E_OK && !at.more && segment_has_cuts(s)) rc = segment_read(s, &at, &mem, &r);
+    if (rc == E_OK) {
+        *more = at.more;
+        *cut = r.cut;
+    }
+    segment_unref(&s);
+    buf_fini(&mem);
+    return rc;
+}
+
+int seglog_around(struct seglog *l, uint64_t seq, uint64_t *below, uint64_t *above)
+{
+    uint64_t upto;
+    ASSERT(l && seq > 0 && below && above);
+    struct segment *s = seglog_find(l, seq, &upto);
+    *below = *above = 0;
+    int rc = s ? segment_around(s, seq, below, above) : E_OK;
+    segment_unref(&s);
+    return rc;
+}
+
+int seglog_whole(struct seglog *l, uint64_t first, uint64_t last, bool *whole)
+{
+    uint64_t upto;
+    ASSERT(l && whole && first > 0 && first <= last);
+    struct segment *s = seglog_find(l, first, &upto);
+    *whole = false;
+    int rc = s ? segment_is_whole(s, first, last, whole) : E_OK;
+    segment_unref(&s);
+    return rc;
+}
+
+int seglog_marks(struct seglog *l, uint64_t seq, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx)
+{
+    uint64_t upto;
+    ASSERT(l && seq > 0);
+    struct segment *s = seglog_find(l, seq, &upto);
+    int rc = s ? segment_marks(s, see, ctx) : E_OK;
     segment_unref(&s);
     return rc;
 }

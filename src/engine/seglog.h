@@ -76,14 +76,26 @@ int seglog_roll(struct seglog *l) MUST_CHECK;
 /* The node bytes of seq into *mem (replaced); the record's CRC is checked. E_NOTFOUND beyond the end, E_PRUNED when a
  * compacted segment no longer has it, E_CORRUPT, E_IO. `more` may be NULL. */
 int seglog_read(struct seglog *l, uint64_t seq, struct buf *mem, slice *raw, bool *more) MUST_CHECK;
+int seglog_record(struct seglog *l, uint64_t seq, struct buf *mem, struct log_record *out) MUST_CHECK; /* all of it */
 /* Is the record of seq followed by another of the same commit? From the table, no read. E_NOTFOUND, E_PRUNED. */
 int seglog_more(struct seglog *l, uint64_t seq, bool *more) MUST_CHECK;
+/* How the commit of seq goes on behind it: *more as above; *cut: how many of its nodes followed and were dropped by compaction, all that there were.
+ * E_NOTFOUND, E_PRUNED, E_CORRUPT, E_IO. */
+int seglog_rest(struct seglog *l, uint64_t seq, bool *more, uint64_t *cut) MUST_CHECK;
+/* Are all of [first, last], seqs of one commit, there? E_IO. */
+int seglog_whole(struct seglog *l, uint64_t first, uint64_t last, bool *whole) MUST_CHECK;
+/* Shows the records of the segment that seq belongs to, in order: seq, and whether another of its commit follows. Ends with the first failure of `see`. */
+int seglog_marks(struct seglog *l, uint64_t seq, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx) MUST_CHECK;
+/* The nearest records: at or below seq, at or above it; 0: none in the segment that seq belongs to, which holds seq's commit whole. E_IO. */
+int seglog_around(struct seglog *l, uint64_t seq, uint64_t *below, uint64_t *above) MUST_CHECK;
 
 /* Reads forward in seq order, in large chunks; checks CRCs. The cursor keeps its segment alive. */
 struct seglog_cursor;
 int seglog_cursor_open(struct seglog *l, uint64_t from_seq, struct seglog_cursor **out) MUST_CHECK;
 /* Next record: seq, bytes (valid until the next call, but see seglog_cursor_holds). E_END at the newest appended commit (call again later). */
 int seglog_cursor_next(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more) MUST_CHECK;
+/* Of the record that it gave last: as in struct log_record. */
+uint32_t seglog_cursor_cut(const struct seglog_cursor *c);
 /* From the next segment on CRCs are not checked: the caller does, with seglog_cursor_check, for whatever it does not know to be right. Right behind open. */
 void seglog_cursor_lazy(struct seglog_cursor *c);
 /* Checks a record that the cursor answered, as long as its bytes are valid. E_CORRUPT. */

@@ -4,6 +4,7 @@
 #include "engine/seglog_part.h"
 #include "engine/segscan.h"
 
+#include "base/codec.h"
 #include "base/mem.h"
 
 struct seglog_cursor {
@@ -12,6 +13,7 @@ struct seglog_cursor {
     struct segscan scan;
     uint64_t next; /* seq wanted next, or the first one behind it */
     uint64_t upto; /* first seq of the segment behind s when s was found; UINT64_MAX: s was the tail */
+    uint32_t cut;  /* of the last record given */
     bool lazy;
 };
 
@@ -76,11 +78,14 @@ static int broken(const struct seglog_cursor *c, const char *why)
 static int next_by_table(struct seglog_cursor *c, uint64_t *seq, slice *raw, bool *more)
 {
     struct sidecar_place at;
+    struct log_record r;
     int rc = segment_ceiling(c->s, c->next, &at);
-    if (rc == E_OK) rc = segment_read(c->s, &at, &c->scan.buf, raw);
+    if (rc == E_OK) rc = segment_read(c->s, &at, &c->scan.buf, &r);
     if (rc) return rc;
     *seq = at.seq;
-    *more = at.more;
+    *raw = r.node;
+    *more = r.more;
+    c->cut = r.cut;
     c->next = at.seq + 1;
     return E_OK;
 }
@@ -102,6 +107,7 @@ static int next_by_bytes(struct seglog_cursor *c, uint64_t *seq, slice *raw, boo
     *seq = r.seq;
     *raw = r.node;
     *more = r.more;
+    c->cut = r.cut;
     c->next = r.seq + 1;
     return E_OK;
 }
@@ -114,12 +120,17 @@ void seglog_cursor_lazy(struct seglog_cursor *c)
 
 int seglog_cursor_check(const struct seglog_cursor *c, uint64_t seq, slice raw)
 {
-    slice node;
-    bool more;
-    size_t size;
+    struct log_record r;
     ASSERT(c && raw.p);
-    int rc = record_check(slice_of(raw.p - RECORD_HEADER_BYTES, record_size(raw.n)), &node, &more, &size);
+    const uint8_t *at = raw.p - RECORD_HEADER_BYTES;
+    int rc = record_check(slice_of(at, record_bytes(get_u32(at))), &r);
     return rc == E_OK ? rc : err_note(E_CORRUPT, "the record of seq %llu fails its checksum", (unsigned long long)seq);
+}
+
+uint32_t seglog_cursor_cut(const struct seglog_cursor *c)
+{
+    ASSERT(c && c->s);
+    return c->cut;
 }
 
 bool seglog_cursor_holds(const struct seglog_cursor *c)

@@ -105,7 +105,7 @@ static bool begins_commit(const struct segscan_record *rec)
 
 static void take_record(struct reading *r, const struct segscan_record *rec)
 {
-    r->expect = rec->seq + 1;
+    r->expect = rec->seq + 1 + rec->cut;
     if (r->skipping) {
         if (!begins_commit(rec)) {
             r->skipping = rec->more;
@@ -115,6 +115,7 @@ static void take_record(struct reading *r, const struct segscan_record *rec)
     }
     if (r->commit_first == 0) r->commit_first = rec->seq;
     sidecar_draft_add(&r->commit, rec->seq - r->id->first_seq, rec->offset, rec->more);
+    if (rec->cut) r->draft.cuts = true;
     if (!rec->more) keep_commit(r);
 }
 
@@ -151,7 +152,7 @@ static int read_all(struct reading *r)
     while (rc == E_OK) {
         struct segscan_record rec;
         rc = segscan_next(&r->scan, &rec);
-        if (rc == E_OK && seq_fits(r, rec.seq)) {
+        if (rc == E_OK && seq_fits(r, rec.seq + rec.cut) && seq_fits(r, rec.seq) && (!rec.cut || r->id->compacted)) {
             take_record(r, &rec);
             continue;
         }
@@ -252,6 +253,7 @@ static int make_sidecar(struct reading *r, uint64_t size, struct sidecar **out)
     } else if (r->id->compacted) {
         info.flags = SIDECAR_SPARSE;
     }
+    if (r->draft.cuts) info.flags |= SIDECAR_CUTS;
     segment_name(name, r->id->first_seq, r->id->generation, "idx");
     if (r->op->o->read_only && !l->scratch) l->scratch = os_memory_new();
     struct os *os = r->op->o->read_only ? l->scratch : l->os;

@@ -1,7 +1,8 @@
 /* Compaction's side: copies what is to be kept of a run of sealed segments into one new generation, forward in seq order.
  *
- * A kept record is held back until it is known whether another of its commit is kept: when what followed it is dropped, it becomes the last
- * of its commit and must not claim the next commit's first record. Only the record's header changes then; the node and its hash never do.
+ * A kept record is held back until it is known whether another of its commit is kept: when what followed it is dropped, it becomes the last one left
+ * of its commit, must not claim the next commit's first record, and says how many nodes followed: a seq among them is inside the commit as before. Only
+ * the record around the node changes then; the node and its hash never do.
  *
  * Nodes are copied once, straight into the buffer that is written, and shown to the caller's check from there: it costs no copy to let it compare hashes.
  *
@@ -52,11 +53,17 @@ static int flush(struct rewrite *w)
     return E_OK;
 }
 
-static int put_held(struct rewrite *w, bool more)
+static int put_held(struct rewrite *w, bool more, uint64_t cut)
 {
     if (w->held_seq == 0) return E_OK;
+    ASSERT(!more || cut == 0);
+    if (cut) {
+        buf_reserve(&w->out, RECORD_CUT_BYTES);
+        w->out.n += RECORD_CUT_BYTES;
+        w->draft.cuts = true;
+    }
     uint8_t *p = w->out.p + w->held_at;
-    put_u32(p, record_seal(p, w->held_bytes, more));
+    put_u32(p, cut ? record_seal_cut(p, w->held_bytes, (uint32_t)cut) : record_seal(p, w->held_bytes, more));
     sidecar_draft_add(&w->draft, w->held_seq - w->id.first_seq, w->written + w->held_at, more);
     w->held_seq = 0;
     return w->out.n >= OUT_BYTES ? flush(w) : E_OK;
@@ -66,7 +73,7 @@ static int hold(struct rewrite *w, uint64_t seq, slice raw)
 {
     size_t size = record_size(raw.n);
     ASSERT(w->held_seq == 0);
-    if (w->written + w->out.n + size > ENTRY_OFFSET_MAX)
+    if (w->written + w->out.n + size + RECORD_CUT_BYTES > ENTRY_OFFSET_MAX)
         return err_note(E_TOOBIG, "a compacted segment would be larger than a sidecar can describe");
     uint8_t *p = buf_reserve(&w->out, size);
     memcpy(p + RECORD_HEADER_BYTES, raw.p, raw.n);
@@ -85,8 +92,8 @@ static int copy(struct rewrite *w)
 {
     const struct seg_rewrite_options *o = w->o;
     struct seglog_cursor *c = NULL;
-    uint64_t seq = 0, turn = 0;
-    bool more = false, same = false; /* same: the held record's commit goes on */
+    uint64_t seq = 0, turn = 0, end = 0; /* of the held record's commit, once that has ended */
+    bool more = false, same = false;     /* same: the held record's commit goes on */
     int rc = seglog_cursor_open(w->l, w->id.first_seq, &c);
     while (rc == E_OK) {
         slice raw;
@@ -94,14 +101,19 @@ static int copy(struct rewrite *w)
         if (rc == E_OK) rc = seglog_cursor_next(c, &seq, &raw, &more);
         if (rc == E_END || (rc == E_OK && seq > o->last_seq)) break;
         if (rc == E_OK && o->keep(o->ctx, seq)) {
-            rc = put_held(w, same);
+            rc = put_held(w, same, same ? 0 : end - w->held_seq);
             if (rc == E_OK) rc = hold(w, seq, raw);
             same = true;
         }
-        if (!more) same = false;
+        if (rc == E_OK && !more && same) {
+            end = seq + seglog_cursor_cut(c);
+            same = false;
+        }
     }
     seglog_cursor_close(&c);
-    if (rc == E_OK || rc == E_END) rc = put_held(w, false);
+    if (rc != E_OK && rc != E_END) return rc;
+    ASSERT(!same); /* segments hold whole commits */
+    rc = put_held(w, false, end - w->held_seq);
     return rc == E_OK ? flush(w) : rc;
 }
 
@@ -154,7 +166,7 @@ static int finish(struct rewrite *w)
                                 .last_seq = w->o->last_seq,
                                 .generation = w->id.generation,
                                 .segment_bytes = w->written,
-                                .flags = SIDECAR_SPARSE};
+                                .flags = SIDECAR_SPARSE | (w->draft.cuts ? SIDECAR_CUTS : 0)};
     h.created_ms = os_wall_us(w->l->os) / 1000;
     memcpy(h.store_id, w->l->store_id, 16);
     memcpy(info.store_id, w->l->store_id, 16);

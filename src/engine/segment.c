@@ -30,7 +30,7 @@ void segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_H
     ASSERT((h->flags & ~(uint32_t)SEGMENT_COMPACTED) == 0);
     memset(out, 0, SEGMENT_HEADER_BYTES);
     memcpy(out, magic, 8);
-    put_u16(out + 8, SEGMENT_VERSION);
+    put_u16(out + 8, h->flags & SEGMENT_COMPACTED ? SEGMENT_VERSION : SEGMENT_VERSION_APPENDED);
     put_u16(out + 10, SEGMENT_HEADER_BYTES);
     put_u32(out + 12, h->flags);
     put_u64(out + 16, h->first_seq);
@@ -47,7 +47,8 @@ int segment_header_decode(slice raw, struct segment_header *out)
     ASSERT(out);
     if (raw.n < SEGMENT_HEADER_BYTES || memcmp(p, magic, 8) != 0) return E_CORRUPT;
     if (get_u32(p + 60) != crc32c(0, p, 60)) return E_CORRUPT;
-    if (get_u16(p + 8) != SEGMENT_VERSION || get_u16(p + 10) != SEGMENT_HEADER_BYTES) return E_VERSION;
+    uint16_t version = get_u16(p + 8);
+    if (version < SEGMENT_VERSION_APPENDED || version > SEGMENT_VERSION || get_u16(p + 10) != SEGMENT_HEADER_BYTES) return E_VERSION;
     struct segment_header h = {.flags = get_u32(p + 12),
                                .first_seq = get_u64(p + 16),
                                .generation = get_u64(p + 24),
@@ -55,7 +56,7 @@ int segment_header_decode(slice raw, struct segment_header *out)
                                .records = get_u32(p + 56)};
     memcpy(h.store_id, p + 32, 16);
     if ((h.flags & ~(uint32_t)SEGMENT_COMPACTED) || h.first_seq == 0 || h.generation > UINT32_MAX ||
-        (h.records && !(h.flags & SEGMENT_COMPACTED)))
+        ((h.records || version > SEGMENT_VERSION_APPENDED) && !(h.flags & SEGMENT_COMPACTED)))
         return E_CORRUPT;
     *out = h;
     return E_OK;
@@ -244,8 +245,8 @@ int segment_append(struct segment *s, slice records, uint32_t count)
     }
     for (size_t off = 0; off < records.n;) {
         uint32_t word = get_u32(records.p + off);
-        size_t size = record_size(word & ~RECORD_MORE);
-        ASSERT(size >= RECORD_BYTES_MIN && size <= records.n - off);
+        size_t size = record_size(word & RECORD_LENGTH);
+        ASSERT(size >= RECORD_BYTES_MIN && size <= records.n - off && !(word & RECORD_CUT));
         DEBUG_ASSERT(get_u64(records.p + off + RECORD_HEADER_BYTES + 8) == s->id.first_seq + i);
         more = word & RECORD_MORE;
         set_entry(s, i++, at + off, more);
@@ -319,6 +320,57 @@ int segment_ceiling(const struct segment *s, uint64_t seq, struct sidecar_place 
     return E_OK;
 }
 
+int segment_around(const struct segment *s, uint64_t seq, uint64_t *below, uint64_t *above)
+{
+    struct sidecar_place at;
+    uint64_t i = 0, n = segment_count(s);
+    ASSERT(seq >= s->id.first_seq);
+    *below = *above = 0;
+    if (!s->side) {
+        uint64_t newest = s->id.first_seq + n - 1;
+        if (n) *below = seq < newest ? seq : newest;
+        if (n && seq <= newest) *above = seq;
+        return E_OK;
+    }
+    int rc = sidecar_ceiling(s->side, seq, &i);
+    if (rc == E_OK && i < n && (rc = sidecar_place(s->side, i, &at)) == E_OK) {
+        *above = at.seq;
+        if (at.seq == seq) *below = seq;
+    }
+    if (rc == E_OK && *below == 0 && i > 0 && (rc = sidecar_place(s->side, i - 1, &at)) == E_OK) *below = at.seq;
+    return rc;
+}
+
+int segment_marks(const struct segment *s, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx)
+{
+    ASSERT(see);
+    if (s->side) return sidecar_marks(s->side, see, ctx);
+    uint64_t n = segment_count(s);
+    int rc = E_OK;
+    for (uint64_t i = 0; rc == E_OK && i < n; i++)
+        rc = see(ctx, s->id.first_seq + i, __atomic_load_n(entry(s, i), __ATOMIC_RELAXED) & MORE_BIT);
+    return rc;
+}
+
+int segment_is_whole(const struct segment *s, uint64_t first, uint64_t last, bool *whole)
+{
+    ASSERT(first >= s->id.first_seq && first <= last);
+    uint64_t n = segment_count(s), a = 0, b = 0;
+    if (!s->side) {
+        *whole = last - s->id.first_seq < n;
+        return E_OK;
+    }
+    int rc = sidecar_ceiling(s->side, first, &a);
+    if (rc == E_OK) rc = sidecar_ceiling(s->side, last + 1, &b);
+    if (rc == E_OK) *whole = b - a == last - first + 1;
+    return rc;
+}
+
+bool segment_has_cuts(const struct segment *s)
+{
+    return s->side && (sidecar_about(s->side)->flags & SIDECAR_CUTS);
+}
+
 int segment_locate(const struct segment *s, uint64_t seq, struct sidecar_place *out)
 {
     ASSERT(seq >= s->id.first_seq);
@@ -337,17 +389,16 @@ static int damaged(const struct segment *s, const struct sidecar_place *at, cons
                     (unsigned long long)at->seq, why);
 }
 
-int segment_read(const struct segment *s, const struct sidecar_place *at, struct buf *mem, slice *raw)
+int segment_read(const struct segment *s, const struct sidecar_place *at, struct buf *mem, struct log_record *out)
 {
     uint64_t n = at->end - at->offset;
-    bool more;
-    size_t size;
+    struct log_record r;
     ASSERT(at->offset < at->end);
     if (n > READ_AT_ONCE) { /* behind the last record before a gap the space may be anything */
         uint8_t word[4];
         int early = os_read_full(s->os, handle(s, at->offset + 4), at->offset, word, 4);
         if (early) return early == E_CORRUPT ? damaged(s, at, "the file is too short") : early;
-        size = record_size(get_u32(word) & ~RECORD_MORE);
+        size_t size = record_bytes(get_u32(word));
         if (size > n) return damaged(s, at, "the length is wrong");
         n = size;
     }
@@ -355,9 +406,8 @@ int segment_read(const struct segment *s, const struct sidecar_place *at, struct
     int rc = os_read_full(s->os, handle(s, at->offset + n), at->offset, buf_reserve(mem, n), n);
     if (rc) return rc == E_CORRUPT ? damaged(s, at, "the file is too short") : rc;
     mem->n = n;
-    slice node;
-    if (record_check(buf_slice(mem), &node, &more, &size)) return damaged(s, at, "the record's checksum is wrong");
-    if (get_u64(node.p + 8) != at->seq || more != at->more) return damaged(s, at, "another record is here");
-    *raw = node;
+    if (record_check(buf_slice(mem), &r)) return damaged(s, at, "the record's checksum is wrong");
+    if (get_u64(r.node.p + 8) != at->seq || r.more != at->more) return damaged(s, at, "another record is here");
+    *out = r;
     return E_OK;
 }

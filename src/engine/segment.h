@@ -13,7 +13,8 @@
 #include "engine/sidecar.h"
 
 #define SEGMENT_HEADER_BYTES     64
-#define SEGMENT_VERSION          1
+#define SEGMENT_VERSION          2 /* compacted: cut commits say how long they were; 1 is read */
+#define SEGMENT_VERSION_APPENDED 1
 #define SEGMENT_APPEND_NODES_MAX (1u << 20) /* in one append */
 #define SEGMENT_NAME_BYTES       64
 
@@ -85,7 +86,15 @@ bool segment_is_lossy(const struct segment *s);
 int segment_locate(const struct segment *s, uint64_t seq, struct sidecar_place *out) MUST_CHECK;
 /* The first record at or behind seq. E_END: none. */
 int segment_ceiling(const struct segment *s, uint64_t seq, struct sidecar_place *out) MUST_CHECK;
+/* The nearest seqs that are there: at or below seq, at or above it; 0 = none in this segment. */
+int segment_around(const struct segment *s, uint64_t seq, uint64_t *below, uint64_t *above) MUST_CHECK;
+/* Shows every record's seq and whether its commit goes on, in order; ends with the first failure of `see`. */
+int segment_marks(const struct segment *s, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx) MUST_CHECK;
+/* Are all of [first, last] here? Any first <= last of the segment's range. */
+int segment_is_whole(const struct segment *s, uint64_t first, uint64_t last, bool *whole) MUST_CHECK;
+/* May a record here be cut? */
+bool segment_has_cuts(const struct segment *s);
 /* Reads and checks the record. Slices point into mem. */
-int segment_read(const struct segment *s, const struct sidecar_place *at, struct buf *mem, slice *raw) MUST_CHECK;
+int segment_read(const struct segment *s, const struct sidecar_place *at, struct buf *mem, struct log_record *out) MUST_CHECK;
 
 #endif

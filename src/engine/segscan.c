@@ -51,17 +51,17 @@ int segscan_next(struct segscan *s, struct segscan_record *out)
     if (rc) return rc;
     uint32_t word = get_u32(p);
     if (word == 0) return E_END;
-    size_t size = record_size(word & ~RECORD_MORE);
-    if (size < RECORD_BYTES_MIN || size > left) return E_CORRUPT;
+    size_t size = record_bytes(word);
+    if (record_size(word & RECORD_LENGTH) < RECORD_BYTES_MIN || size > left) return E_CORRUPT;
     rc = need(s, s->at, size, &p);
     if (rc) return rc;
-    if (s->lazy)
-        out->node = slice_of(p + RECORD_HEADER_BYTES, word & ~RECORD_MORE), out->more = word & RECORD_MORE, out->size = size;
-    else
-        rc = record_check(slice_of(p, size), &out->node, &out->more, &out->size);
+    struct log_record r = {.node = slice_of(p + RECORD_HEADER_BYTES, word & RECORD_LENGTH), .size = size, .more = word & RECORD_MORE};
+    if (!s->lazy)
+        rc = record_check(slice_of(p, size), &r);
+    else if (word & RECORD_CUT)
+        r.cut = get_u32(p + size - RECORD_CUT_BYTES);
     if (rc) return rc;
-    out->seq = get_u64(out->node.p + 8);
-    out->offset = s->at;
+    *out = (struct segscan_record){.node = r.node, .seq = get_u64(r.node.p + 8), .offset = s->at, .size = r.size, .cut = r.cut, .more = r.more};
     s->at += size;
     return E_OK;
 }
@@ -72,14 +72,14 @@ bool segscan_holds(const struct segscan *s)
     uint64_t end = s->buf_at + s->buf.n;
     if (s->at < s->buf_at || s->at + 4 > end) return false;
     uint32_t word = get_u32(s->buf.p + (s->at - s->buf_at));
-    return word != 0 && s->at + record_size(word & ~RECORD_MORE) <= end;
+    return word != 0 && s->at + record_bytes(word) <= end;
 }
 
 static bool plausible(const uint8_t *p, uint64_t left, uint64_t min_seq, uint64_t max_seq)
 {
-    size_t size = record_size(get_u32(p) & ~RECORD_MORE);
+    uint32_t word = get_u32(p);
     const uint8_t *node = p + RECORD_HEADER_BYTES;
-    if (size < RECORD_BYTES_MIN || size > left || node[0] != NODE_VERSION || node[1] < NODE_PUT || node[1] > NODE_FILLER)
+    if (record_size(word & RECORD_LENGTH) < RECORD_BYTES_MIN || record_bytes(word) > left || node[0] != NODE_VERSION || node[1] < NODE_PUT || node[1] > NODE_FILLER)
         return false;
     uint64_t seq = get_u64(node + 8);
     return seq >= min_seq && seq <= max_seq;
@@ -125,7 +125,7 @@ int segscan_is_hole(struct segscan *s, bool *hole)
     if (rc) return rc;
     uint64_t border = (at / SECTOR + 1) * SECTOR, size = RECORD_BYTES_MIN;
     if (get_u32(p) != 0) {
-        size = record_size(get_u32(p) & ~RECORD_MORE);
+        size = record_bytes(get_u32(p));
         if (size < RECORD_BYTES_MIN) return E_OK;
         if (size > left) size = left;
     } else { /* zero from the start: up to the border, or for a record's length */

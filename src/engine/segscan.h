@@ -25,7 +25,8 @@ void segscan_fini(struct segscan *s);
 struct segscan_record {
     slice node; /* valid until the next call (but see segscan_holds) */
     uint64_t seq, offset;
-    size_t size; /* of the record */
+    size_t size;  /* of the record */
+    uint32_t cut; /* as in struct log_record */
     bool more;
 };
 /* The record at s->at, and steps over it. E_END: s->at == limit, or a zero word is there (s->at < limit). E_CORRUPT: what is there is no record;

@@ -8,8 +8,9 @@
 #include "base/mem.h"
 
 #define FENCE_STEP  512u
+#define MARKS_STEP  1024u
 #define CHECK_CHUNK (256u << 10)
-#define KNOWN_FLAGS (SIDECAR_SPARSE | SIDECAR_LOSSY)
+#define KNOWN_FLAGS (SIDECAR_SPARSE | SIDECAR_LOSSY | SIDECAR_CUTS)
 static const char magic[8] = {'V', 'A', 'R', 'V', 'E', 'I', 'D', 'X'};
 
 struct sidecar {
@@ -58,7 +59,7 @@ int sidecar_write(struct os *os, const char *dir, const char *name, const struct
                   const struct sidecar_draft *d)
 {
     bool sparse = info->flags & SIDECAR_SPARSE;
-    ASSERT((info->flags & ~(uint32_t)KNOWN_FLAGS) == 0 && (sparse || !(info->flags & SIDECAR_LOSSY)));
+    ASSERT((info->flags & ~(uint32_t)KNOWN_FLAGS) == 0 && (sparse || !(info->flags & ~(uint32_t)SIDECAR_SPARSE)));
     ASSERT(sparse || info->last_seq + 1 - info->first_seq == d->count);
     struct buf file = {0};
     uint32_t crc = sparse ? crc32c(0, d->seqs.p, d->seqs.n) : 0;
@@ -237,4 +238,19 @@ int sidecar_place(const struct sidecar *s, uint64_t index, struct sidecar_place 
     if (out->offset >= out->end || out->end > s->info.segment_bytes)
         return err_note(E_CORRUPT, "sidecar: entry %llu is out of order", (unsigned long long)index);
     return E_OK;
+}
+
+int sidecar_marks(const struct sidecar *s, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx)
+{
+    uint8_t entries[MARKS_STEP * 4], seqs[MARKS_STEP * 4];
+    int rc = E_OK;
+    ASSERT(s && see);
+    for (uint64_t i = 0; rc == E_OK && i < s->count; i += MARKS_STEP) {
+        size_t n = s->count - i < MARKS_STEP ? (size_t)(s->count - i) : MARKS_STEP;
+        rc = os_read_full(s->os, s->file, s->entries_at + i * 4, entries, n * 4);
+        if (rc == E_OK && s->fence) rc = os_read_full(s->os, s->file, SIDECAR_HEADER_BYTES + i * 4, seqs, n * 4);
+        for (size_t k = 0; rc == E_OK && k < n; k++)
+            rc = see(ctx, s->info.first_seq + (s->fence ? get_u32(seqs + k * 4) : i + k), get_u32(entries + k * 4) & ENTRY_MORE);
+    }
+    return rc;
 }

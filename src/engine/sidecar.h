@@ -23,6 +23,7 @@
 enum sidecar_flags {
     SIDECAR_SPARSE = 1,
     SIDECAR_LOSSY = 2, /* seqs that are not here were lost to damage, not dropped on purpose */
+    SIDECAR_CUTS = 4,  /* some of its records are RECORD_CUT */
 };
 
 struct sidecar_info {
@@ -37,6 +38,7 @@ struct sidecar_info {
 struct sidecar_draft {
     struct buf seqs, entries;
     uint64_t count;
+    bool cuts; /* the caller's: whether to set SIDECAR_CUTS */
 };
 void sidecar_draft_add(struct sidecar_draft *d, uint64_t distance, uint64_t offset, bool more);
 void sidecar_draft_fini(struct sidecar_draft *d);
@@ -58,5 +60,7 @@ struct sidecar_place {
     bool more;
 };
 int sidecar_place(const struct sidecar *s, uint64_t index, struct sidecar_place *out) MUST_CHECK; /* index < count */
+/* Shows every entry's seq and ENTRY_MORE, in order; ends with the first failure of `see`. */
+int sidecar_marks(const struct sidecar *s, int (*see)(void *ctx, uint64_t seq, bool more), void *ctx) MUST_CHECK;
 
 #endif

@@ -156,9 +156,11 @@ static int judge_gap(struct engine *e, const struct thing *t, struct buf *probe,
 {
     uint64_t first, last = v->seq, end = dbs_flushed(&e->fold->dbs, t->lineage, UINT64_MAX);
     struct version newer;
+    bool whole = true;
     int rc = at > v->seq ? engine_commit_of(e, v->seq, &first, &last) : E_OK;
-    if (rc == E_PRUNED) rc = E_OK; /* it is gone itself: whoever reads it is told */
-    if (rc || at <= last) return rc;
+    if (rc == E_OK && at > v->seq && at <= last) rc = seglog_whole(e->log, v->seq, last, &whole); /* what is gone may be of its own commit */
+    if (rc == E_PRUNED) rc = E_OK;                                                                /* it is gone itself: whoever reads it is told */
+    if (rc || (at <= last && whole)) return rc;
     rc = next_newer(e, probe, v, &newer);
     if (!rc) end = newer.seq;
     if (rc && rc != E_END && rc != E_NOTFOUND) return rc;

@@ -185,6 +185,20 @@ void reply_error(struct call *c, const char *fmt, ...)
     if (c->client->server) server_count_error(c->client->server, text, strlen(text));
 }
 
+static void reply_pruned(struct call *c)
+{
+    const struct ks_ctx *k = &c->ks;
+    if (k->pruned_seq == 0) {
+        reply_error(c, "PRUNED %s", err_text(E_PRUNED));
+        return;
+    }
+    unsigned long long oldest = engine_round_up(ks_engine(k->ks), k->pruned_seq);
+    if (k->pruned_key.p == NULL)
+        reply_error(c, "PRUNED oldest readable seq of all keys is %llu", oldest);
+    else
+        reply_error(c, "PRUNED oldest readable seq of '%.*s' is %llu", (int)k->pruned_key.n, (const char *)k->pruned_key.p, oldest);
+}
+
 void reply_failure(struct call *c, int code)
 {
     ASSERT(code < 0);
@@ -193,15 +207,7 @@ void reply_failure(struct call *c, int code)
     case E_NOSPACE: reply_error(c, "%s", c->client->server ? server_log_failure_text(c->client->server) : err_text(code)); break;
     case E_CORRUPT: reply_error(c, "CORRUPT %s", err_text(code)); break;
     case E_TOOBIG: reply_error(c, "TOOBIG %s", err_text(code)); break;
-    case E_PRUNED:
-        if (c->ks.pruned_seq == 0)
-            reply_error(c, "PRUNED %s", err_text(code));
-        else if (c->ks.pruned_key.p == NULL)
-            reply_error(c, "PRUNED oldest readable seq of all keys is %llu", (unsigned long long)c->ks.pruned_seq);
-        else
-            reply_error(c, "PRUNED oldest readable seq of '%.*s' is %llu", (int)c->ks.pruned_key.n, (const char *)c->ks.pruned_key.p,
-                        (unsigned long long)c->ks.pruned_seq);
-        break;
+    case E_PRUNED: reply_pruned(c); break;
     case E_CONFLICT: reply_error(c, "CONFLICT %s", err_text(code)); break;
     case E_TIMEOUT: reply_error(c, "TIMEOUT %s", err_text(code)); break;
     case E_ERASED: reply_error(c, "ERASED %s", err_text(code)); break;

@@ -174,7 +174,7 @@ static void show_record(const struct record *r)
         printf("%s\n", why);
         return;
     }
-    printf("%-7s %-8s %-6s %8zu%s  ", node_bytes_op(n.op), node_bytes_type(n.type), node_bytes_space(n.space), r->node.n, r->more ? " +" : "  ");
+    printf("%-7s %-8s %-6s %8zu%s  ", node_bytes_op(n.op), node_bytes_type(n.type), node_bytes_space(n.space), r->node.n, r->more ? " +" : r->cut ? " /" : "  ");
     print_bytes(n.key, KEY_SHOWN);
     putchar('\n');
 }

@@ -43,13 +43,16 @@ const char *segment_head_read(struct file *f, struct segment_head *out)
     memcpy(out->store_id, p + 32, 16);
     if (memcmp(p, "VARVESEG", 8) != 0) return "the header does not begin with VARVESEG";
     if (digest_crc(0, p, 60) != get_u32(p + 60)) return "the header's checksum is wrong";
-    if (get_u16(p + 8) != 1 || get_u16(p + 10) != SEGMENT_HEAD) return "the header is of an unknown version";
-    return out->flags > 1 || (out->records && !out->flags) ? "the header has unknown flags" : NULL;
+    uint16_t version = get_u16(p + 8);
+    if (version < 1 || version > 2 || get_u16(p + 10) != SEGMENT_HEAD) return "the header is of an unknown version";
+    return out->flags > 1 || ((out->records || version == 2) && !out->flags) ? "the header has unknown flags" : NULL;
 }
 
 /* ---- records ---- */
 
 static uint64_t padded(uint64_t node_bytes) { return (RECORD_HEAD + node_bytes + 3) & ~(uint64_t)3; }
+/* Of a whole record, by its length word. */
+static uint64_t whole(uint32_t word) { return padded(word & LENGTH_BITS) + (word & LENGTH_CUT ? 4 : 0); }
 
 enum record_result record_read(struct file *f, uint64_t at, uint64_t limit, struct record *out, const char **why)
 {
@@ -59,18 +62,26 @@ enum record_result record_read(struct file *f, uint64_t at, uint64_t limit, stru
     }
     const uint8_t *p = file_at(f, at, 4);
     if (!p) return RECORD_IO;
-    uint32_t word = get_u32(p), n = word & ~LENGTH_MORE;
+    uint32_t word = get_u32(p), n = word & LENGTH_BITS, cut = 0;
+    uint64_t size = whole(word);
     if (word == 0) return RECORD_NONE;
     *why = "the record's length is not possible";
-    if (n < NODE_LEAST_BYTES || padded(n) > limit - at) return RECORD_BAD;
-    p = file_at(f, at, (size_t)padded(n));
+    if (n < NODE_LEAST_BYTES || size > limit - at || (word & LENGTH_MORE && word & LENGTH_CUT)) return RECORD_BAD;
+    p = file_at(f, at, (size_t)size);
     if (!p) return RECORD_IO;
     *why = "the record's checksum is wrong";
-    if (digest_crc(digest_crc(0, p, 4), p + RECORD_HEAD, n) != get_u32(p + 4)) return RECORD_BAD;
+    uint32_t crc = digest_crc(digest_crc(0, p, 4), p + RECORD_HEAD, n);
+    if (word & LENGTH_CUT) {
+        crc = digest_crc(crc, p + padded(n), 4);
+        cut = get_u32(p + padded(n));
+    }
+    if (crc != get_u32(p + 4)) return RECORD_BAD;
     *why = "the record's padding is not zero";
     for (uint64_t i = RECORD_HEAD + n; i < padded(n); i++)
         if (p[i]) return RECORD_BAD;
-    *out = (struct record){.offset = at, .size = padded(n), .node = slice_of(p + RECORD_HEAD, n), .seq = get_u64(p + RECORD_HEAD + NODE_SEQ_AT), .more = word & LENGTH_MORE};
+    *why = "the number of nodes that followed is not possible";
+    if (word & LENGTH_CUT && (cut == 0 || cut > COMMIT_MOST)) return RECORD_BAD;
+    *out = (struct record){.offset = at, .size = size, .node = slice_of(p + RECORD_HEAD, n), .seq = get_u64(p + RECORD_HEAD + NODE_SEQ_AT), .cut = cut, .more = word & LENGTH_MORE};
     return RECORD_OK;
 }
 
@@ -81,8 +92,8 @@ enum record_result record_search(struct file *f, uint64_t at, uint64_t limit, co
         const char *why;
         const uint8_t *p = file_at(f, at, RECORD_HEAD + NODE_SEQ_AT + 8);
         if (!p) return RECORD_IO;
-        uint64_t n = get_u32(p) & ~LENGTH_MORE, seq = get_u64(p + RECORD_HEAD + NODE_SEQ_AT);
-        if (n < NODE_LEAST_BYTES || padded(n) > limit - at || p[RECORD_HEAD] != 1 || seq < w->lo || seq > w->hi) continue;
+        uint64_t n = get_u32(p) & LENGTH_BITS, seq = get_u64(p + RECORD_HEAD + NODE_SEQ_AT);
+        if (n < NODE_LEAST_BYTES || whole(get_u32(p)) > limit - at || p[RECORD_HEAD] != 1 || seq < w->lo || seq > w->hi) continue;
         if (record_read(f, at, limit, &r, &why) != RECORD_OK) continue;
         *found = at;
         return RECORD_OK;
@@ -94,7 +105,7 @@ bool record_is_hole(struct file *f, uint64_t at, uint64_t limit)
 {
     const uint8_t *p = limit - at < 4 ? NULL : file_at(f, at, 4);
     if (!p) return limit - at < 4;
-    uint64_t border = (at / SECTOR_BYTES + 1) * SECTOR_BYTES, size = padded(get_u32(p) & ~LENGTH_MORE);
+    uint64_t border = (at / SECTOR_BYTES + 1) * SECTOR_BYTES, size = whole(get_u32(p));
     if (get_u32(p) == 0) { /* a whole header's worth of zeros, or all up to the border */
         uint64_t to = at + RECORD_LEAST < border ? at + RECORD_LEAST : border;
         return file_is_zero(f, at, to < limit ? to : limit);
@@ -122,7 +133,7 @@ static const char *sidecar_parse(struct sidecar_file *s)
     s->count = get_u64(p + 40);
     s->segment_bytes = get_u64(p + 48);
     memcpy(s->store_id, p + 56, 16);
-    if (s->flags > 3) return "it has unknown flags";
+    if (s->flags > 7) return "it has unknown flags";
     bool sparse = s->flags & SIDECAR_IS_SPARSE;
     if (s->count > (s->bytes.n - SIDECAR_HEAD) / UNIT || SIDECAR_HEAD + s->count * UNIT * (sparse ? 2 : 1) != s->bytes.n) return "its length does not fit its count";
     if (digest_crc(0, p + SIDECAR_HEAD, s->bytes.n - SIDECAR_HEAD) != get_u32(p + 72)) return "the checksum of its entries is wrong";

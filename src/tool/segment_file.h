@@ -11,6 +11,9 @@
 #define RECORD_HEAD 8u
 #define RECORD_LEAST (RECORD_HEAD + NODE_LEAST_BYTES)
 #define LENGTH_MORE 0x80000000u
+#define LENGTH_CUT 0x40000000u
+#define LENGTH_BITS 0x3fffffffu
+#define COMMIT_MOST (1u << 20) /* nodes */
 #define SECTOR_BYTES 512u
 
 struct segment_name {
@@ -33,6 +36,7 @@ struct record {
     uint64_t offset, size; /* size: with padding */
     slice node;            /* valid until the next read of the file */
     uint64_t seq;
+    uint32_t cut; /* how many nodes of its commit followed and were dropped */
     bool more;
 };
 enum record_result {

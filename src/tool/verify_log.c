@@ -27,6 +27,7 @@ struct walk {
     uint64_t whole, whole_end;       /* newest whole commit: its last seq, the offset behind it in this segment */
     uint64_t commit_first;           /* of the open commit; 0 = between commits */
     uint64_t commit_base;            /* seq of position 0 of the record before's commit */
+    uint64_t commit_end;             /* last seq, dropped ones included, of the newest commit that ended */
     bool more;                       /* the record before says that its commit goes on */
     bool skipping;                   /* behind damage: records up to the next commit's begin are half a commit */
     bool cut;                        /* the log ends at a write that a power cut took, and that was said */
@@ -90,7 +91,8 @@ static void check_commit(struct walk *w, const struct record *rec, uint64_t posi
     const char *why = NULL;
     if (w->more && base != w->commit_base) why = "the commit before it has no end";
     else if (!w->more && position && !compacted) why = "the commit that it belongs to has no beginning";
-    else if (!w->more && w->commit_base && base == w->commit_base && position) why = "it belongs to a commit that was said to have ended";
+    else if (!w->more && base <= w->commit_end) why = "it belongs to a commit that was said to have ended";
+    if (!why && rec->cut && !compacted) why = "its commit was cut, in a segment that no compaction wrote";
     if (why) report_fault(w->r, here(w, rec->offset, rec->seq), "%s", why);
     w->commit_base = base;
 }
@@ -127,20 +129,21 @@ static void take(struct walk *w, const struct record *rec)
     w->count++;
     w->sum->nodes++;
     w->sum->bytes += rec->size;
-    w->expected = rec->seq + 1;
+    w->expected = rec->seq + 1 + rec->cut;
     if (is_half(w, rec, n.position)) return;
     if (w->commit_first == 0) w->commit_first = rec->seq;
     check_commit(w, rec, n.position);
     w->more = rec->more;
     if (rec->more) return;
     w->commit_first = 0;
-    w->whole = rec->seq;
+    w->commit_end = rec->seq + rec->cut;
+    w->whole = w->commit_end;
     w->whole_end = rec->offset + rec->size;
 }
 
 static void forget_commit(struct walk *w)
 {
-    w->commit_first = w->commit_base = 0;
+    w->commit_first = w->commit_base = w->commit_end = 0;
     w->more = false;
 }
 

@@ -31,24 +31,24 @@ static void check_link_key(slice key)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    slice node;
-    bool more;
-    size_t used;
+    struct log_record r;
     uint8_t *exact = malloc(size ? size : 1); /* so that a read past the end is seen */
     if (size) memcpy(exact, data, size);
     check_node(slice_of(exact, size));
     check_link_key(slice_of(exact, size));
-    if (record_check(slice_of(exact, size), &node, &more, &used) == E_OK) {
-        ASSERT(used <= size && node.n + RECORD_HEADER_BYTES <= used);
-        check_node(node);
+    if (record_check(slice_of(exact, size), &r) == E_OK) {
+        ASSERT(r.size <= size && r.node.n + RECORD_HEADER_BYTES <= r.size);
+        ASSERT(!(r.more && r.cut));
+        check_node(r.node);
     }
     if (size >= NODE_BYTES_MIN + RECORD_HEADER_BYTES) { /* the same with a good checksum */
         size_t n = size - RECORD_HEADER_BYTES;
-        uint8_t *rec = malloc(record_size(n));
+        uint32_t cut = data[0] & 2 ? data[0] : 0;
+        uint8_t *rec = malloc(record_size(n) + RECORD_CUT_BYTES);
         memcpy(rec + RECORD_HEADER_BYTES, exact + RECORD_HEADER_BYTES, n);
-        put_u32(rec, record_seal(rec, n, data[0] & 1));
-        ASSERT(record_check(slice_of(rec, record_size(n)), &node, &more, &used) == E_OK);
-        ASSERT(more == (data[0] & 1) && node.n == n && used == record_size(n));
+        put_u32(rec, cut ? record_seal_cut(rec, n, cut) : record_seal(rec, n, data[0] & 1));
+        ASSERT(record_check(slice_of(rec, record_bytes(get_u32(rec))), &r) == E_OK);
+        ASSERT(r.more == (!cut && data[0] & 1) && r.cut == cut && r.node.n == n && r.size == record_size(n) + (cut ? RECORD_CUT_BYTES : 0));
         free(rec);
     }
     free(exact);

@@ -287,14 +287,14 @@ static void alter(struct os *os, const char *path, uint64_t seq)
 {
     struct buf file = {0};
     struct os_file *f = NULL;
-    slice node;
-    bool more, done = false;
-    size_t size;
+    struct log_record r;
+    bool done = false;
     assert_int_equal(os_read_file(os, path, 1 << 20, &file), E_OK);
-    for (size_t at = 64; !done && record_check(slice_of(file.p + at, file.n - at), &node, &more, &size) == E_OK; at += size) {
-        if (get_u64(node.p + 8) != seq) continue;
-        file.p[at + RECORD_HEADER_BYTES + node.n - 2] ^= 1;
-        put_u32(file.p + at, record_seal(file.p + at, node.n, more));
+    for (size_t at = 64; !done && record_check(slice_of(file.p + at, file.n - at), &r) == E_OK; at += r.size) {
+        if (get_u64(r.node.p + 8) != seq) continue;
+        assert_int_equal(r.cut, 0);
+        file.p[at + RECORD_HEADER_BYTES + r.node.n - 2] ^= 1;
+        put_u32(file.p + at, record_seal(file.p + at, r.node.n, r.more));
         done = true;
     }
     assert_true(done);

@@ -2,6 +2,7 @@
 #include "engine/node.h"
 
 #include "base/codec.h"
+#include "base/hash.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,33 +198,59 @@ static size_t make_record(uint8_t *rec, const struct node *n, bool more)
     return record_size(size);
 }
 
+/* One whose commit went on for `cut` nodes that were dropped. */
+static size_t make_cut_record(uint8_t *rec, const struct node *n, uint32_t cut)
+{
+    size_t size = encode(n, rec + RECORD_HEADER_BYTES);
+    put_u32(rec, record_seal_cut(rec, size, cut));
+    return record_bytes(get_u32(rec));
+}
+
 static void test_record(void **state)
 {
     uint8_t rec[1024] __attribute__((aligned(4)));
     struct node n = plain();
-    slice node;
-    bool more;
-    size_t size, total;
-    for (int i = 0; i < 8; i++) {
-        n.payload = slice_of("12345678", (size_t)i);
+    struct log_record r;
+    for (unsigned i = 0; i < 12; i++) {
+        n.payload = slice_of("12345678", (size_t)i % 8);
         memset(rec, 0xff, sizeof rec);
-        total = make_record(rec, &n, i & 1);
+        uint32_t want = i < 8 ? 0 : i == 11 ? RECORD_CUT_MAX : i - 7;
+        size_t total = want ? make_cut_record(rec, &n, want) : make_record(rec, &n, i & 1);
+        assert_int_equal(total, record_size(node_size(&n)) + (want ? RECORD_CUT_BYTES : 0));
         assert_int_equal(total % 4, 0);
-        assert_int_equal(record_check(slice_of(rec, total), &node, &more, &size), E_OK);
-        assert_int_equal(size, total);
-        assert_int_equal(more, i & 1);
-        assert_int_equal(node.n, node_size(&n));
+        assert_int_equal(record_check(slice_of(rec, total), &r), E_OK);
+        assert_int_equal(r.size, total);
+        assert_int_equal(r.more, want == 0 && (i & 1));
+        assert_int_equal(r.cut, want);
+        assert_int_equal(r.node.n, node_size(&n));
         for (size_t bit = 0; bit < total * 8; bit++) {
             rec[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            assert_int_equal(record_check(slice_of(rec, total), &node, &more, &size), E_CORRUPT);
+            assert_int_equal(record_check(slice_of(rec, total), &r), E_CORRUPT);
             rec[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
         for (size_t cut = 1; cut < total; cut++)
-            assert_int_equal(record_check(slice_of(rec, cut), &node, &more, &size), E_CORRUPT);
+            assert_int_equal(record_check(slice_of(rec, cut), &r), E_CORRUPT);
     }
-    assert_int_equal(record_check(slice_of(rec, 0), &node, &more, &size), E_END);
+    assert_int_equal(record_check(slice_of(rec, 0), &r), E_END);
     memset(rec, 0, sizeof rec);
-    assert_int_equal(record_check(slice_of(rec, 64), &node, &more, &size), E_END);
+    assert_int_equal(record_check(slice_of(rec, 64), &r), E_END);
+}
+
+/* Marks that nothing writes are refused although the checksum fits. */
+static void test_record_marks(void **state)
+{
+    uint8_t rec[256] __attribute__((aligned(4))) = {0};
+    struct node n = plain();
+    struct log_record r;
+    size_t total = make_cut_record(rec, &n, 3), node_bytes = node_size(&n);
+    uint8_t *cut = rec + record_size(node_bytes);
+    for (int i = 0; i < 3; i++) {
+        put_u32(rec, (uint32_t)node_bytes | RECORD_CUT | (i == 2 ? RECORD_MORE : 0));
+        put_u32(cut, i == 0 ? 0 : i == 1 ? RECORD_CUT_MAX + 1 : 3);
+        uint32_t crc = crc32c(crc32c(0, rec, 4), rec + RECORD_HEADER_BYTES, node_bytes);
+        put_u32(rec + 4, crc32c(crc, cut, RECORD_CUT_BYTES));
+        assert_int_equal(record_check(slice_of(rec, total), &r), E_CORRUPT);
+    }
 }
 
 /* The example in src/docs/format.md is made by this code; the test reads it from there. */
@@ -306,7 +333,8 @@ int main(void)
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_canonical),  cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_kinds),      cmocka_unit_test(test_link_key),
-        cmocka_unit_test(test_record),     cmocka_unit_test(test_documented_example),
+        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_record_marks),     cmocka_unit_test(test_documented_example),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

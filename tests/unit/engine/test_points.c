@@ -38,6 +38,53 @@ static void rounding(void **state)
     world_stop(&w);
 }
 
+/* Compaction leaves commits whole, with holes, without their beginning or end, or not at all; where one ends stays what it was, once over and again. */
+static void rounding_among_holes(void **state)
+{
+    enum { COMMITS = 120 };
+    struct world w = {0};
+    struct compact_stats dry, real;
+    struct engine_stats stats;
+    uint64_t first_of[COMMITS * 8 + 1] = {0}, last_of[COMMITS * 8 + 1] = {0}, seq = 0, dice = 7, p, first, last;
+    struct buf mem = {0};
+    struct node n;
+    world_start(&w);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < COMMITS / 3; i++) {
+            dice = dice * 6364136223846793005u + 1442695040888963407u;
+            unsigned count = 1 + (unsigned)(dice >> 33) % 8;
+            world_batch(&w, (unsigned)(dice >> 40) % (WORLD_KEYS - 8), count, "x");
+            for (unsigned k = 0; k < count; k++) first_of[seq + 1 + k] = seq + 1, last_of[seq + 1 + k] = seq + count;
+            seq += count;
+        }
+        struct compact_options o = {.keep_versions = 3 - round, .dry_run = true};
+        assert_int_equal(engine_compact(w.e, &o, &dry), E_OK);
+        o.dry_run = false;
+        assert_int_equal(engine_compact(w.e, &o, &real), E_OK);
+        assert_true(real.dropped > 0 && dry.bytes_after == real.bytes_after);
+        engine_get_stats(w.e, &stats);
+        assert_int_equal(stats.bytes_log, real.bytes_after);
+        for (int cold = 0; cold < 2; cold++) {
+            unsigned left = 0, cut = 0;
+            for (uint64_t s = 1; s <= seq; s++) {
+                bool any = false;
+                for (uint64_t k = first_of[s]; k <= last_of[s]; k++) any |= engine_read(w.e, k, &mem, &n) == E_OK;
+                assert_int_equal(engine_round_down(w.e, s, &p), E_OK);
+                assert_int_equal(p, any && s < last_of[s] ? first_of[s] - 1 : s);
+                int rc = engine_read(w.e, s, &mem, &n);
+                assert_int_equal(engine_commit_of(w.e, s, &first, &last), any ? E_OK : E_PRUNED);
+                if (any) assert_true(first == first_of[s] && last == last_of[s]);
+                left += rc == E_OK;
+                cut += rc == E_OK && engine_read(w.e, last, &mem, &n) == E_PRUNED;
+            }
+            assert_true(left == real.live && cut > 5);
+            if (!cold) world_reopen(&w);
+        }
+    }
+    buf_fini(&mem);
+    world_stop(&w);
+}
+
 static void by_hash(void **state)
 {
     struct world w = {0};
@@ -91,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading),
         cmocka_unit_test(rounding),
+        cmocka_unit_test(rounding_among_holes),
         cmocka_unit_test(by_hash),
         cmocka_unit_test(by_time),
     };

@@ -57,11 +57,11 @@ static int take(void *ctx, slice bytes, uint64_t first_seq, uint32_t count)
     if (s->keep) buf_add_slice(&s->bytes, bytes);
     bool first = true, more = false;
     for (uint32_t i = 0; i < count && !s->bad; i++, s->next++) {
-        slice raw;
-        size_t size;
-        if (record_check(bytes, &raw, &more, &size) || !check_node(s, raw, &first)) s->bad = true;
+        struct log_record r = {0};
+        if (record_check(bytes, &r) || r.cut || !check_node(s, r.node, &first)) s->bad = true;
         if (s->bad) break;
-        bytes.p += size, bytes.n -= size;
+        bytes.p += r.size, bytes.n -= r.size;
+        more = r.more;
         first = !more;
         s->commits += !more;
     }

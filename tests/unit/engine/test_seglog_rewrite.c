@@ -31,6 +31,25 @@ static uint64_t newest_kept(uint64_t seed, uint64_t seq)
     return last;
 }
 
+static bool is_there(uint64_t seed, uint64_t through, uint64_t seq)
+{
+    return seq > through || keep_some(&seed, seq);
+}
+
+/* Below and above are the nearest ones left, or 0 where the segment begins or ends before. */
+static void check_around(struct seglog *l, uint64_t seed, uint64_t through, uint64_t seq, uint64_t below, uint64_t above)
+{
+    uint64_t down = seq, up = seq, last = seglog_last_seq(l);
+    bool whole;
+    while (down > 0 && !is_there(seed, through, down)) down--;
+    while (up <= last && !is_there(seed, through, up)) up++;
+    if (below || down >= work_commit_first(seq)) assert_int_equal(below, down);
+    if (above || up <= work_commit_last(seq)) assert_int_equal(above, up);
+    assert_int_equal(seglog_whole(l, seq, work_commit_last(seq), &whole), E_OK);
+    for (up = seq; up <= work_commit_last(seq) && is_there(seed, through, up); up++) {}
+    assert_int_equal(whole, up > work_commit_last(seq));
+}
+
 /* Seqs 1 … through were rewritten with keep_some(seed), the rest is whole. */
 static void check_compacted(struct seglog *l, uint64_t seed, uint64_t through)
 {
@@ -42,7 +61,11 @@ static void check_compacted(struct seglog *l, uint64_t seed, uint64_t through)
     assert_int_equal(seglog_cursor_open(l, 1, &c), E_OK);
     for (uint64_t seq = 1; seq <= seglog_last_seq(l); seq++) {
         int rc = seglog_read(l, seq, &mem, &raw, &more);
+        uint64_t cut, below, above;
         assert_int_equal(seglog_more(l, seq, &again), rc);
+        assert_int_equal(seglog_rest(l, seq, &again, &cut), rc);
+        assert_int_equal(seglog_around(l, seq, &below, &above), E_OK);
+        check_around(l, seed, through, seq, below, above);
         if (seq <= through && !keep_some(&seed, seq)) {
             assert_int_equal(rc, E_PRUNED);
             continue;
@@ -50,8 +73,10 @@ static void check_compacted(struct seglog *l, uint64_t seed, uint64_t through)
         assert_int_equal(rc, E_OK);
         assert_true(work_is(seq, raw) && more == again);
         assert_int_equal(more, seq != (seq <= through ? newest_kept(seed, seq) : work_commit_last(seq)));
+        assert_int_equal(cut, more ? 0 : work_commit_last(seq) - seq);
         assert_int_equal(seglog_cursor_next(c, &got, &raw, &again), E_OK);
         assert_true(got == seq && again == more && work_is(seq, raw));
+        assert_int_equal(seglog_cursor_cut(c), cut);
     }
     assert_int_equal(seglog_cursor_next(c, &got, &raw, &again), E_END);
     seglog_cursor_close(&c);
@@ -187,6 +212,7 @@ static void test_lost_sidecar_of_compacted(void **state)
     uint64_t last = through;
     while (!keep_some(&seed, last)) last--;
     work_add(&b, last);
+    if (last < work_commit_last(last)) buf_add(&b, "cut!", RECORD_CUT_BYTES);
     assert_int_equal(os_truncate(os, f, size - b.n), E_OK);
     os_close(os, &f);
     buf_fini(&b);

@@ -104,13 +104,13 @@ static void check_places(const struct segment *s, uint64_t first, uint64_t last)
 {
     struct sidecar_place at;
     struct buf mem = {0};
-    slice raw;
+    struct log_record r;
     for (uint64_t seq = first; seq <= last; seq++) {
         assert_int_equal(segment_locate(s, seq, &at), E_OK);
         assert_int_equal(at.seq, seq);
         assert_int_equal(at.more, seq != work_commit_last(seq));
-        assert_int_equal(segment_read(s, &at, &mem, &raw), E_OK);
-        assert_true(work_is(seq, raw));
+        assert_int_equal(segment_read(s, &at, &mem, &r), E_OK);
+        assert_true(work_is(seq, r.node));
     }
     assert_int_equal(segment_ceiling(s, last + 1, &at), E_END);
     assert_int_equal(segment_ceiling(s, 1, &at), E_OK);
@@ -182,19 +182,19 @@ static void test_read_finds_damage(void **state)
     struct segment *s = make(os, 1);
     struct sidecar_place at;
     struct buf b = {0}, mem = {0};
-    slice raw;
+    struct log_record r;
     for (uint64_t seq = 1; seq <= 10; seq++) work_add(&b, seq);
     assert_int_equal(segment_append(s, buf_slice(&b), 10), E_OK);
     for (uint64_t seq = 1; seq <= 10; seq++) {
         assert_int_equal(segment_locate(s, seq, &at), E_OK);
         for (uint64_t off = at.offset; off < at.end; off++) {
             assert_int_equal(os_sim_flip(os, "/d/0000000000000001-0000.seg", off, off % 8), E_OK);
-            assert_int_equal(segment_read(s, &at, &mem, &raw), E_CORRUPT);
+            assert_int_equal(segment_read(s, &at, &mem, &r), E_CORRUPT);
             assert_int_equal(os_sim_flip(os, "/d/0000000000000001-0000.seg", off, off % 8), E_OK);
         }
-        assert_int_equal(segment_read(s, &at, &mem, &raw), E_OK);
+        assert_int_equal(segment_read(s, &at, &mem, &r), E_OK);
         at.seq++; /* a record in the place of another */
-        assert_int_equal(segment_read(s, &at, &mem, &raw), E_CORRUPT);
+        assert_int_equal(segment_read(s, &at, &mem, &r), E_CORRUPT);
     }
     segment_unref(&s);
     buf_fini(&b), buf_fini(&mem);
