@@ -59,7 +59,7 @@ static void info_store(struct call *c)
     reply_str(c, "compaction"), reply_str(c, k.running ? "running" : "idle");
 }
 
-/* The newest version: this transaction's, else the log's. */
+/* The newest version that is seen: this transaction's, the view's, else the log's. E_PRUNED: v->seq is the oldest there. */
 static int newest_version(struct call *c, slice key, struct version *v, uint64_t *horizon)
 {
     struct engine *e = doc_engine(c);
@@ -72,7 +72,7 @@ static int newest_version(struct call *c, slice key, struct version *v, uint64_t
         r = engine_key_horizon(e, SPACE_KEY, lineage, key, horizon, NULL);
         return r == E_NOTFOUND ? E_OK : r; /* nothing of it is in the log yet */
     }
-    if (r == E_NOTFOUND) r = engine_find(e, SPACE_KEY, lineage, key, UINT64_MAX, FIND_ALL, v);
+    if (r == E_NOTFOUND && DOC_NEWEST(c) > 0) r = engine_find(e, SPACE_KEY, lineage, key, DOC_NEWEST(c), FIND_ALL, v);
     return r == E_OK ? engine_key_horizon(e, SPACE_KEY, lineage, key, horizon, NULL) : r;
 }
 
@@ -84,6 +84,10 @@ static void info_key(struct call *c, slice key)
     if (r == E_OK) r = newest_version(c, key, &v, &horizon);
     if (r == E_NOTFOUND) {
         reply_null(c);
+        return;
+    }
+    if (r == E_PRUNED) {
+        doc_reply_pruned(c, key, v.seq);
         return;
     }
     if (r != E_OK) {
@@ -123,7 +127,7 @@ static void info_coll(struct call *c, slice coll)
         return;
     }
     int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_collections(e, lineage, DOC_NOW, pick_coll, &o);
+    if (r == E_OK) r = engine_collections(e, lineage, DOC_NEWEST(c), pick_coll, &o);
     if (r == E_OK) r = engine_sorted_list(e, lineage, &coll, count_index, &indexes);
     if (r != E_OK) {
         reply_failure(c, r);

@@ -9,6 +9,13 @@ static bool tree_is_current(struct call *c)
     return r == E_OK;
 }
 
+/* The tree that is meant where none is named: all that is logged, in a view what was logged at its point. */
+static uint64_t size_seen(const struct call *c)
+{
+    uint64_t size = engine_tree_size(doc_engine(c));
+    return c->ks.viewing && c->ks.view_at < size ? c->ks.view_at : size;
+}
+
 /* The time of the newest node of a tree: nil when it was dropped, 0 of the empty tree. */
 static void reply_time_of(struct call *c, uint64_t seq)
 {
@@ -33,8 +40,9 @@ void cmd_dhead(struct call *c)
         return;
     }
     if (!tree_is_current(c)) return;
-    uint64_t size = engine_tree_size(e), asked = size;
+    uint64_t asked = size_seen(c);
     if (c->argc == 3) {
+        uint64_t size = engine_tree_size(e);
         slice text = c->argv[2], seq = slice_str("seq:");
         if (slice_starts(text, seq)) text = (slice){text.p + seq.n, text.n - seq.n};
         if (!num_parse_u64(text, &asked) || asked > size) {
@@ -94,8 +102,12 @@ static void prove_inclusion(struct call *c)
     }
     if (!doc_ref(c, c->argv[2], DOC_ABSENT_NULL, &seq)) return;
     int r = engine_catch_up(e, seq); /* it may be newer than the tree was a moment ago */
-    size = engine_tree_size(e);
+    size = sized ? engine_tree_size(e) : size_seen(c);
     if (r == E_OK && sized && !parse_size(c, 4, seq, size, &size)) return;
+    if (r == E_OK && c->ks.viewing && seq > size) {
+        reply_error(c, "BADPOINT seq %llu lies behind this view, which ends at %llu: name a SIZE", (unsigned long long)seq, (unsigned long long)size);
+        return;
+    }
     if (r == E_OK) r = engine_hash(e, seq, entry);
     if (r == E_OK) r = engine_root(e, size, root);
     if (r == E_NOTFOUND) {
