@@ -6,7 +6,7 @@ set pass 0
 set fail 0
 proc expect {ok what} { global pass fail; if {$ok} { incr pass } else { incr fail; puts "failed: $what" } }
 
-foreach number {1 2} {
+foreach number {1 2 3} {
     exec tar -C $dir -xzf $here/store-$number.tar.gz
     expect [expr {![catch {exec $build/varve verify $dir/data} out]}] "the tool finds store $number whole: $out"
     for {set round 1} {$round <= 2} {incr round} {
