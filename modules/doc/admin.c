@@ -100,7 +100,7 @@ static void info_key(struct call *c, slice key)
     pair(c, "ver", v.ver);
     reply_str(c, "op"), reply_str(c, node_op_name(v.op));
     pair(c, "bytes", v.bytes);
-    pair(c, "horizon", horizon);
+    pair(c, "horizon", engine_round_up(doc_engine(c), horizon));
 }
 
 struct one_coll {
