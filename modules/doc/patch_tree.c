@@ -185,11 +185,19 @@ bool patch_open(struct patch_tree *t, struct patch_piece *p)
     return true;
 }
 
+/* What a member's name takes in the text, at most, with its colon and comma. */
+static size_t name_bytes(slice name)
+{
+    size_t n = name.n + 4;
+    for (size_t i = 0; i < name.n; i++) n += name.p[i] < 0x20 ? 5 : name.p[i] == '"' || name.p[i] == '\\';
+    return n;
+}
+
 void patch_add_member(struct patch_tree *t, struct patch_piece *p, slice name, struct patch_piece *value)
 {
     ASSERT(p->kind == PATCH_OBJECT && value);
     *room(t, p, p->n) = (struct patch_child){.name = name, .value = value};
-    t->bytes_added += name.n + 4;
+    t->bytes_added += name_bytes(name);
     if (!p->slot) return;
     if (p->n * 2 > p->n_slots)
         slots_make(t, p);

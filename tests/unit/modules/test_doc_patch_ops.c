@@ -176,6 +176,13 @@ static void bounds(void **state)
     buf_add_byte(&ops, 0);
     assert_non_null(strstr(patched_max("{\"b\":[1,2,3]}", (const char *)ops.p, 10000), "grows too large"));
     buf_clear(&ops);
+    buf_add_str(&ops, "[{\"op\":\"add\",\"value\":1,\"path\":\"/"); /* a name counts as it will be written */
+    for (int i = 0; i < 50; i++) buf_add_str(&ops, "\\u0001\\\"");
+    buf_add_str(&ops, "\"}]");
+    buf_add_byte(&ops, 0);
+    assert_non_null(strstr(patched_max("{}", (const char *)ops.p, 300), "grows too large"));
+    assert_true(strlen(patched_max("{}", (const char *)ops.p, 1000)) > 400);
+    buf_clear(&ops);
     buf_add_str(&ops, "[{\"op\":\"test\",\"value\":1,\"path\":\"");
     for (int i = 0; i <= JSON_DEPTH_MAX; i++) buf_add_str(&ops, "/0");
     buf_add_str(&ops, "\"}]");
