@@ -22,7 +22,7 @@ static inline slice buf_slice(const struct buf *b) { return (slice){b->p, b->n};
 static inline uint8_t *buf_reserve(struct buf *b, size_t n)
 {
     if (__builtin_expect(b->cap - b->n < n, 0)) buf_grow(b, n);
-    return b->p + b->n;
+    return b->n ? b->p + b->n : b->p; /* NULL + 0 is undefined; the compiler makes one addition of it */
 }
 static inline void buf_add(struct buf *b, const void *p, size_t n)
 {

@@ -185,7 +185,7 @@ void json_quote(slice bytes, struct buf *out)
 {
     ASSERT(out);
     ASSERT(bytes.p || bytes.n == 0);
-    const uint8_t *p = bytes.p, *end = bytes.p + bytes.n;
+    const uint8_t *p = bytes.p, *end = bytes.n ? bytes.p + bytes.n : bytes.p;
     buf_reserve(out, bytes.n + 2);
     buf_add_byte(out, '"');
     while (p < end) {

@@ -30,7 +30,7 @@ bool num_parse_i64(slice s, int64_t *out)
 {
     bool minus = s.n > 0 && s.p[0] == '-';
     uint64_t v;
-    if (!parse_digits(s.p + minus, s.n - minus, &v)) return false;
+    if (!parse_digits(minus ? s.p + 1 : s.p, s.n - minus, &v)) return false;
     if (minus ? v == 0 || v > (uint64_t)1 << 63 : v > INT64_MAX) return false;
     *out = (int64_t)(minus ? 0 - v : v);
     return true;
