@@ -1,4 +1,4 @@
-/* What a keyspace was told, kept by seq: the other side of test_keyspace_crash.c.
+/* What a keyspace was told, kept by seq: the other side of test_keyspace_crash.c, and of test_revert_crash.c, which has keys of its own.
  *
  * A fact is one node as its writer knows it. A view is what facts up to some seq add up to: which lineage a database shows, the newest flush of each, and
  * each key's newest fact. Reading the past is a view at that seq; a crash is forgetting the facts behind one. */
@@ -10,18 +10,21 @@
 
 #include <stdio.h>
 
+#ifndef KEYS
 #define DATABASES 3
 #define KEYS      14
 #define LINKS     5
-#define THINGS    (KEYS + LINKS)
-#define NO_THING  THINGS
 #define FACTS_MAX 4000
+#endif
+#define THINGS   (KEYS + LINKS)
+#define NO_THING THINGS
 
 struct fact {
     uint64_t commit_first, ts_ms, expire_ms, ver;
     uint64_t prev;
     uint16_t lineage, a, b; /* a, b: databases that change places */
-    uint8_t op, type, thing;
+    uint16_t thing;
+    uint8_t op, type;
     uint8_t *value; /* whole, as of this fact */
     size_t n;
 };
@@ -37,20 +40,6 @@ struct oracle {
     uint64_t last;
     struct view now; /* as of `last` */
 };
-
-static inline slice thing_name(unsigned thing, struct buf *mem)
-{
-    char from[16], to[16];
-    buf_clear(mem);
-    if (thing < KEYS) {
-        buf_printf(mem, thing < 8 ? "s:%u" : "d:%u", thing);
-        return buf_slice(mem);
-    }
-    snprintf(from, sizeof from, "d:%u", thing);
-    snprintf(to, sizeof to, "d:%u", thing + 1);
-    link_key(mem, slice_str(from), slice_str("next"), slice_str(to));
-    return buf_slice(mem);
-}
 
 static inline void view_start(struct view *v)
 {

@@ -34,6 +34,20 @@ struct run {
     unsigned line;
 };
 
+static slice thing_name(unsigned thing, struct buf *mem)
+{
+    char from[16], to[16];
+    buf_clear(mem);
+    if (thing < KEYS) {
+        buf_printf(mem, thing < 8 ? "s:%u" : "d:%u", thing);
+        return buf_slice(mem);
+    }
+    snprintf(from, sizeof from, "d:%u", thing);
+    snprintf(to, sizeof to, "d:%u", thing + 1);
+    link_key(mem, slice_str(from), slice_str("next"), slice_str(to));
+    return buf_slice(mem);
+}
+
 static uint64_t roll(struct run *r, uint64_t below)
 {
     return points_roll(&r->dice, below);
@@ -79,7 +93,7 @@ static const struct fact *live(struct run *r, unsigned thing)
 
 static struct fact fact_of(struct run *r, uint8_t op, unsigned thing, uint8_t type)
 {
-    return (struct fact){.op = op, .type = type, .thing = (uint8_t)thing, .lineage = lineage(r), .ts_ms = r->c.now_ms};
+    return (struct fact){.op = op, .type = type, .thing = (uint16_t)thing, .lineage = lineage(r), .ts_ms = r->c.now_ms};
 }
 
 static void note(struct run *r, struct fact f)
@@ -295,7 +309,7 @@ static void learn_expired(struct run *r, uint64_t upto)
         while (thing < KEYS && !slice_eq(thing_name(thing, &r->name), n.key)) thing++;
         const struct fact *was = thing < KEYS ? view_live(&r->o, &r->o.now, n.lineage, thing) : NULL;
         if (!holds(r, was && is_due(was, n.ts_ms), "only keys that are due are removed", __LINE__)) break;
-        struct fact f = {.op = NODE_EXPIRE, .type = was->type, .thing = (uint8_t)thing, .lineage = n.lineage, .ts_ms = n.ts_ms};
+        struct fact f = {.op = NODE_EXPIRE, .type = was->type, .thing = (uint16_t)thing, .lineage = n.lineage, .ts_ms = n.ts_ms};
         (void)oracle_add(&r->o, f, 0);
     }
     buf_fini(&mem);
