@@ -138,6 +138,10 @@ test: $(O)/test-deps-ok all $(O)/varve-demo $(UNIT) $(CRASH) $(MODEL) $(E2E) $(F
 $(O)/tests/crash/%: tests/crash/%.c $(CHAIN_keyspace) $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(WHOLE) $(CHAIN_keyspace) $(UNWHOLE) -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
+# One asks by commands, so it links everything.
+$(O)/tests/crash/test_revert_crash: tests/crash/test_revert_crash.c $(CHAIN_modules) $(SUPPORT)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(WHOLE) $(CHAIN_modules) $(UNWHOLE) -lcmocka -lcjson $(ALL_LIBS) -o $@ && echo "  ld $@"
 $(O)/tests/model/%: tests/model/%.c $(O)/libbase.a $(SUPPORT)
 	@mkdir -p $(@D)
 	@$(CC) $(FLAGS) -Itests -MMD -MP $< $(SUPPORT) $(LINK) $(O)/libbase.a -lhiredis -lcmocka -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
