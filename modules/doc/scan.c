@@ -2,15 +2,26 @@
  *
  * A cursor is text: the pinned seq, the pinned instant (for expiry; 0 = that of the seq) and the last key in hex. It says everything, so the server keeps nothing, and every
  * document that is there at the pinned seq comes exactly once, however long the client takes. */
-#include "modules/doc/rows.h"
+#include "modules/doc/doc.h"
 
+#define CLOCK_ROWS 16 /* between two looks at the clock */
+#define TURN_US    1000
+
+/* Arguments move when the call waits, so nothing of them is kept. */
 struct scan {
     struct doc_place at;
-    uint64_t count;
-    bool has_coll, has_prefix, has_match, with_data, has_at;
-    slice coll, match;
-    struct buf prefix;
-    struct buf after; /* last key of the page before */
+    uint64_t count, examined;
+    bool has_coll, has_prefix, with_data, has_at;
+    bool ended;       /* the pile has the page, … */
+    bool last;        /* … and no document is behind it */
+    int match_at;     /* the argument that holds the pattern, 0 = none */
+    struct buf prefix; /* with COLL: the collection, and a colon unless it is the empty one */
+    struct buf after; /* last key looked at, of the page before at first */
+    struct doc_cursor *cur;
+    struct reply_pile *pile;
+    size_t n;
+    struct buf mem;
+    uint64_t oldest;  /* behind E_PRUNED: of the key in after */
 };
 
 static bool bad_cursor(struct call *c)
@@ -46,7 +57,6 @@ static bool parse_option(struct call *c, int *i, struct scan *s, slice *at_text)
     slice v = c->argv[*i + 1];
     if (arg_is(c, *i, "COLL") && !s->has_prefix) {
         s->has_coll = true;
-        s->coll = v;
         buf_clear(&s->prefix);
         buf_add_slice(&s->prefix, v);
         if (v.n) buf_add_byte(&s->prefix, ':');
@@ -55,8 +65,7 @@ static bool parse_option(struct call *c, int *i, struct scan *s, slice *at_text)
         buf_clear(&s->prefix);
         buf_add_slice(&s->prefix, v);
     } else if (arg_is(c, *i, "MATCH")) {
-        s->has_match = true;
-        s->match = v;
+        s->match_at = *i + 1;
     } else if (arg_is(c, *i, "ASOF")) {
         *at_text = v;
     } else {
@@ -95,86 +104,132 @@ static bool is_readable(struct call *c, uint64_t at, slice what)
     return false;
 }
 
-static bool wanted(const struct scan *s, slice key)
+static bool wanted(struct call *c, const struct scan *s, slice key)
 {
-    if (s->has_coll && !slice_eq(doc_collection(key), s->coll)) return false;
-    if (s->has_coll && s->coll.n == 0 && key.n && memchr(key.p, ':', key.n)) return false;
-    return !s->has_match || glob_match(s->match, key, false);
+    slice coll = buf_slice(&s->prefix);
+    if (coll.n) coll.n--; /* the colon */
+    if (s->has_coll && !slice_eq(doc_collection(key), coll)) return false;
+    if (s->has_coll && coll.n == 0 && key.n && memchr(key.p, ':', key.n)) return false;
+    return s->match_at == 0 || glob_match(c->argv[s->match_at], key, false);
 }
 
-/* One page. E_OK: more may follow; E_END: that was the last. */
-static int gather(struct call *c, struct scan *s, struct doc_cursor *cur, struct rows *rows, slice *pruned_key, uint64_t *oldest)
+/* The key in s->after, when it stands. */
+static int add_row(struct call *c, struct scan *s)
 {
-    struct buf mem = {0};
     struct ks_value v;
+    slice key = buf_slice(&s->after);
+    int r = ks_get_at(&c->ks, key, s->at.seq, KS_ANY_VALID, &s->mem, &v);
+    if (r == E_PRUNED) s->oldest = v.seq;
+    if (r != E_OK) return r == E_NOTFOUND ? E_OK : r;
+    if (doc_expired(&s->at, v.expire_ms) || v.type != TYPE_DOCUMENT) return E_OK;
+    if (s->with_data) reply_array(c, 2);
+    reply_bulk(c, key);
+    if (s->with_data) reply_bulk(c, v.blob);
+    s->n++;
+    return E_OK;
+}
+
+/* Some of a page. E_OK: more may follow it; E_END: it is the last; E_AGAIN: the turn is over. */
+static int pile_some(struct call *c, struct scan *s)
+{
+    struct os *os = engine_os(doc_engine(c));
+    uint64_t until_us = os_mono_us(os) + TURN_US;
     slice key;
-    uint64_t examined = 0;
     int r = E_OK;
-    while (r == E_OK && examined < s->count) {
-        r = doc_cursor_next(cur, &key);
+    reply_pile_begin(c, s->pile);
+    while (r == E_OK && s->examined < s->count) {
+        r = doc_cursor_next(s->cur, &key);
         if (r != E_OK) break;
-        examined++;
+        s->examined++;
         buf_clear(&s->after);
         buf_add_slice(&s->after, key);
-        if (!wanted(s, key)) continue;
-        int got = ks_get_at(&c->ks, buf_slice(&s->after), s->at.seq, KS_ANY_VALID, &mem, &v);
-        if (got == E_OK && doc_expired(&s->at, v.expire_ms)) got = E_NOTFOUND;
-        if (got == E_OK && v.type == TYPE_DOCUMENT) rows_add(rows, buf_slice(&s->after), s->with_data ? v.blob : (slice){0});
-        if (got == E_PRUNED) *pruned_key = buf_slice(&s->after), *oldest = v.seq;
-        if (got != E_OK && got != E_NOTFOUND) r = got;
+        if (wanted(c, s, key)) r = add_row(c, s);
+        if (r == E_OK && s->examined % CLOCK_ROWS == 0 && os_mono_us(os) >= until_us) r = E_AGAIN;
     }
-    buf_fini(&mem);
+    reply_pile_end(c, s->pile);
     return r;
 }
 
-static void reply_page(struct call *c, const struct scan *s, const struct rows *rows, bool last)
+static void reply_page(struct call *c, const struct scan *s)
 {
     struct buf cursor = {0};
     reply_array(c, 2);
-    if (last) {
+    if (s->last) {
         reply_str(c, "0");
     } else {
         buf_printf(&cursor, "%llu:%llu:", (unsigned long long)s->at.seq, (unsigned long long)s->at.ms);
         for (size_t i = 0; i < s->after.n; i++) buf_printf(&cursor, "%02x", s->after.p[i]);
         reply_bulk(c, buf_slice(&cursor));
     }
-    rows_reply(c, rows, s->with_data);
+    reply_array(c, s->n);
+    reply_pile_give(c, s->pile);
     buf_fini(&cursor);
+}
+
+/* True when it has replied. */
+static bool scan_step(struct call *c, void *state)
+{
+    struct scan *s = state;
+    int r = E_OK;
+    while (!s->ended && (r = pile_some(c, s)) == E_AGAIN)
+        if (!c->in_multi) return false;
+    if (r == E_PRUNED) {
+        doc_reply_pruned(c, buf_slice(&s->after), s->oldest);
+        return true;
+    }
+    if (r != E_OK && r != E_END) {
+        reply_failure(c, r);
+        return true;
+    }
+    s->ended = true;
+    s->last |= r == E_END;
+    if (!reply_pile_join(c, s->pile)) return false;
+    reply_page(c, s);
+    return true;
+}
+
+static void scan_drop(void *state)
+{
+    struct scan *s = state;
+    doc_cursor_close(&s->cur);
+    reply_pile_free(&s->pile);
+    buf_fini(&s->after);
+    buf_fini(&s->prefix);
+    buf_fini(&s->mem);
+    mem_free(s);
+}
+
+static int scan_open(struct call *c, struct scan *s)
+{
+    struct db_view db;
+    s->pile = reply_pile_new();
+    engine_db_at(doc_engine(c), c->ks.db, s->at.seq, &db);
+    return engine_docs(doc_engine(c), db.lineage, buf_slice(&s->prefix), buf_slice(&s->after), s->at.seq, &s->cur);
 }
 
 void cmd_dscan(struct call *c)
 {
-    struct scan s = {0};
-    struct rows rows = {0};
-    struct doc_cursor *cur = NULL;
-    struct db_view db;
-    slice pruned_key = {0};
-    uint64_t oldest = 0;
-    struct buf after = {0};
-    if (parse_scan(c, &s) && is_readable(c, s.at.seq, buf_slice(&s.prefix))) {
-        engine_db_at(doc_engine(c), c->ks.db, s.at.seq, &db);
-        buf_add_slice(&after, buf_slice(&s.after));
-        int r = engine_docs(doc_engine(c), db.lineage, buf_slice(&s.prefix), buf_slice(&after), s.at.seq, &cur);
-        if (r == E_OK) r = gather(c, &s, cur, &rows, &pruned_key, &oldest);
-        if (r == E_OK || r == E_END)
-            reply_page(c, &s, &rows, r == E_END);
-        else if (r == E_PRUNED)
-            doc_reply_pruned(c, pruned_key, oldest);
-        else
+    struct scan *s = mem_zalloc(sizeof *s);
+    if (parse_scan(c, s) && is_readable(c, s->at.seq, buf_slice(&s->prefix))) {
+        int r = scan_open(c, s);
+        if (r == E_PRUNED)
+            doc_reply_pruned(c, (slice){0}, s->oldest);
+        else if (r != E_OK)
             reply_failure(c, r);
+        else if (!scan_step(c, s))
+            return call_later(c, LATER_TURN, scan_step, scan_drop, s);
     }
-    doc_cursor_close(&cur);
-    rows_fini(&rows);
-    buf_fini(&after);
-    buf_fini(&s.after);
-    buf_fini(&s.prefix);
+    scan_drop(s);
 }
 
 /* ---- DCOLLS ---- */
 struct colls {
-    struct call *c;
+    struct coll_cursor *cur;
+    struct reply_pile *pile;
+    uint64_t at;
     uint16_t lineage;
     size_t n;
+    bool ended; /* the pile has all */
 };
 
 static int count_one(void *ctx, const struct sorted_info *i)
@@ -184,26 +239,94 @@ static int count_one(void *ctx, const struct sorted_info *i)
     return E_OK;
 }
 
-static int reply_coll(void *ctx, slice coll, const struct coll_counts *n)
+static int reply_coll(struct call *c, struct colls *k, slice coll, const struct coll_counts *n)
 {
-    struct colls *k = ctx;
     int64_t indexes = 0;
-    int r = engine_sorted_list(doc_engine(k->c), k->lineage, &coll, count_one, &indexes);
+    int r = engine_sorted_list(doc_engine(c), k->lineage, &coll, count_one, &indexes);
     if (r != E_OK) return r;
-    reply_map(k->c, 5);
-    reply_str(k->c, "coll"), reply_bulk(k->c, coll);
-    reply_str(k->c, "docs"), reply_int(k->c, (int64_t)n->docs);
-    reply_str(k->c, "versions"), reply_int(k->c, (int64_t)n->versions);
-    reply_str(k->c, "bytes"), reply_int(k->c, (int64_t)n->bytes);
-    reply_str(k->c, "indexes"), reply_int(k->c, indexes);
+    reply_map(c, 5);
+    reply_str(c, "coll"), reply_bulk(c, coll);
+    reply_str(c, "docs"), reply_int(c, (int64_t)n->docs);
+    reply_str(c, "versions"), reply_int(c, (int64_t)n->versions);
+    reply_str(c, "bytes"), reply_int(c, (int64_t)n->bytes);
+    reply_str(c, "indexes"), reply_int(c, indexes);
     k->n++;
     return E_OK;
+}
+
+static void reply_colls_failure(struct call *c, const struct colls *k, int r)
+{
+    if (r == E_PRUNED)
+        doc_reply_pruned(c, slice_str("*"), engine_horizon(doc_engine(c)));
+    else
+        reply_failure(c, r);
+}
+
+/* Some rows. E_END: that were all; E_AGAIN: the turn is over. */
+static int pile_colls(struct call *c, struct colls *k)
+{
+    struct coll_counts n;
+    slice coll;
+    int r = E_OK;
+    reply_pile_begin(c, k->pile);
+    for (size_t i = 0; i < DOC_SLICE_ROWS && r == E_OK; i++) {
+        r = coll_cursor_next(k->cur, &coll, &n);
+        if (r == E_OK) r = reply_coll(c, k, coll, &n);
+    }
+    if (r != E_OK && r != E_END && r != E_AGAIN && k->n > 0) { /* a list that is not whole says so in its last element */
+        reply_colls_failure(c, k, r);
+        k->n++;
+        r = E_END;
+    }
+    reply_pile_end(c, k->pile);
+    k->ended = r == E_END;
+    return r == E_OK ? E_AGAIN : r;
+}
+
+/* True when it has replied. */
+static bool colls_step(struct call *c, void *state)
+{
+    struct colls *k = state;
+    int r = E_OK;
+    while (!k->ended && (r = pile_colls(c, k)) == E_AGAIN)
+        if (!c->in_multi) return false;
+    if (r != E_OK && r != E_END) {
+        reply_colls_failure(c, k, r);
+        return true;
+    }
+    if (!reply_pile_join(c, k->pile)) return false;
+    reply_array(c, k->n);
+    reply_pile_give(c, k->pile);
+    return true;
+}
+
+static void colls_drop(void *state)
+{
+    struct colls *k = state;
+    coll_cursor_close(&k->cur);
+    reply_pile_free(&k->pile);
+    mem_free(k);
+}
+
+static void run_colls(struct call *c, uint64_t at)
+{
+    struct db_view db;
+    struct colls *k = mem_zalloc(sizeof *k);
+    engine_db_at(doc_engine(c), c->ks.db, at, &db);
+    k->at = at;
+    k->lineage = db.lineage;
+    k->pile = reply_pile_new();
+    int r = engine_collections_at(doc_engine(c), db.lineage, at, &k->cur);
+    if (r != E_OK)
+        reply_colls_failure(c, k, r);
+    else if (!colls_step(c, k))
+        return call_later(c, LATER_TURN, colls_step, colls_drop, k);
+    colls_drop(k);
 }
 
 void cmd_dcolls(struct call *c)
 {
     uint64_t at = DOC_NEWEST(c);
-    struct db_view db;
     if (c->argc != 1 && !(c->argc == 3 && arg_is(c, 1, "ASOF"))) {
         reply_syntax(c);
         return;
@@ -214,21 +337,8 @@ void cmd_dcolls(struct call *c)
     }
     if (c->argc == 3 && !doc_point_seq(c, c->argv[2], &at)) return;
     int r = engine_catch_up(doc_engine(c), at == DOC_NOW ? 0 : at);
-    if (r != E_OK) {
+    if (r != E_OK)
         reply_failure(c, r);
-        return;
-    }
-    if (!is_readable(c, at, (slice){0})) return;
-    engine_db_at(doc_engine(c), c->ks.db, at, &db);
-    struct colls k = {c, db.lineage, 0};
-    size_t token = reply_begin(c);
-    r = engine_collections(doc_engine(c), db.lineage, at, reply_coll, &k);
-    if (r != E_OK) { /* a list that is not whole says so in its last element */
-        if (r == E_PRUNED)
-            doc_reply_pruned(c, slice_str("*"), engine_horizon(doc_engine(c)));
-        else
-            reply_failure(c, r);
-        if (k.n++ == 0) return;
-    }
-    reply_end_array(c, token, k.n);
+    else if (is_readable(c, at, (slice){0}))
+        run_colls(c, at);
 }

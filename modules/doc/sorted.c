@@ -1,5 +1,9 @@
 /* DINDEX and DTOP: sorted indexes over a field of a collection's documents. */
-#include "modules/doc/rows.h"
+#include "modules/doc/doc.h"
+
+#define TOP_CLOCK_ROWS 16 /* between two looks at the clock */
+#define TOP_TURN_US    1000
+#define TURNS_FOR_NAME 8  /* of a document cursor, to name who cannot be read */
 
 /* Name of an index in SPACE_SORTED: varint length of the collection, the collection, the path. */
 static void definition_key(struct buf *out, slice coll, slice path)
@@ -196,9 +200,10 @@ struct top {
     struct range_options o;
     struct doc_place at;
     struct range_cursor *cur;
-    struct rows rows;
+    struct reply_pile *rows;
     struct buf mem;
-    uint64_t n;
+    uint64_t wanted, n;
+    bool ended; /* the pile has all rows */
 };
 
 static bool parse_top(struct call *c, struct top *t)
@@ -212,7 +217,7 @@ static bool parse_top(struct call *c, struct top *t)
     }
     t->o.descending = arg_is(c, 3, "DESC");
     t->o.path = doc_plain_path(t->o.path);
-    if (!doc_check_paths(c, &c->argv[2], 1) || !doc_count(c, c->argv[4], &t->n)) return false;
+    if (!doc_check_paths(c, &c->argv[2], 1) || !doc_count(c, c->argv[4], &t->wanted)) return false;
     struct doc_words met = {0};
     for (int i = 5; i < c->argc; i += 2) {
         struct json_fault fault;
@@ -240,8 +245,13 @@ static int add_row(struct call *c, struct top *t, slice key)
 {
     struct ks_value v;
     int r = ks_get_at(&c->ks, key, t->o.at, KS_ANY_VALID, &t->mem, &v);
-    if (r == E_OK && v.type == TYPE_DOCUMENT && !doc_expired(&t->at, v.expire_ms)) rows_add(&t->rows, key, v.blob);
-    return r == E_NOTFOUND ? E_OK : r;
+    if (r != E_OK) return r == E_NOTFOUND ? E_OK : r;
+    if (v.type != TYPE_DOCUMENT || doc_expired(&t->at, v.expire_ms)) return E_OK;
+    reply_array(c, 2);
+    reply_bulk(c, key);
+    reply_bulk(c, v.blob);
+    t->n++;
+    return E_OK;
 }
 
 /* The document of the collection that cannot be read at the point, when there is one. */
@@ -254,7 +264,14 @@ static int find_pruned(struct call *c, const struct top *t, struct buf *key, uin
     buf_add_slice(&prefix, t->o.coll);
     if (prefix.n) buf_add_byte(&prefix, ':');
     int r = engine_docs(doc_engine(c), t->o.lineage, buf_slice(&prefix), (slice){0}, t->o.at, &cur);
-    for (int i = 0; r == E_OK && i < DOC_SLICE_ROWS && (r = doc_cursor_next(cur, &k)) == E_OK; i++) {
+    for (int i = 0, turns = 0; r == E_OK && i < DOC_SLICE_ROWS && turns < TURNS_FOR_NAME; i++) {
+        r = doc_cursor_next(cur, &k);
+        if (r == E_AGAIN) {
+            turns++;
+            r = E_OK;
+            continue;
+        }
+        if (r != E_OK) break;
         r = ks_get_at(&c->ks, k, t->o.at, KS_ANY_VALID, &mem, &v);
         if (r == E_PRUNED) {
             buf_add_slice(key, k);
@@ -284,24 +301,39 @@ static void reply_top_failure(struct call *c, const struct top *t, int r)
     buf_fini(&key);
 }
 
-static bool top_step(struct call *c, void *state)
+/* Some rows. E_OK, E_END: that were all; E_AGAIN: the turn is over. */
+static int pile_rows(struct call *c, struct top *t)
 {
-    struct top *t = state;
+    struct os *os = engine_os(doc_engine(c));
+    uint64_t until_us = os_mono_us(os) + TOP_TURN_US;
     slice key;
     uint64_t seq;
     int r = E_OK;
-    t->o.coll = c->argv[1]; /* the arguments move when the call waits */
-    for (size_t i = 0; i < DOC_SLICE_ROWS && t->rows.n < t->n; i++) {
+    reply_pile_begin(c, t->rows);
+    for (size_t i = 1; r == E_OK && t->n < t->wanted; i++) {
         r = range_next(t->cur, &key, &seq);
-        if (r == E_AGAIN) return false;
         if (r == E_OK) r = add_row(c, t, key);
-        if (r != E_OK) break;
+        if (r == E_OK && i % TOP_CLOCK_ROWS == 0 && os_mono_us(os) >= until_us) r = E_AGAIN;
     }
-    if (r == E_OK && t->rows.n < t->n) return false;
-    if (r == E_OK || r == E_END)
-        rows_reply(c, &t->rows, true);
-    else
+    reply_pile_end(c, t->rows);
+    return r;
+}
+
+static bool top_step(struct call *c, void *state)
+{
+    struct top *t = state;
+    int r = E_OK;
+    t->o.coll = c->argv[1]; /* the arguments move when the call waits */
+    while (!t->ended && (r = pile_rows(c, t)) == E_AGAIN)
+        if (!c->in_multi) return false;
+    if (r != E_OK && r != E_END) {
         reply_top_failure(c, t, r);
+        return true;
+    }
+    t->ended = true;
+    if (!reply_pile_join(c, t->rows)) return false;
+    reply_array(c, t->n);
+    reply_pile_give(c, t->rows);
     return true;
 }
 
@@ -309,7 +341,7 @@ static void top_drop(void *state)
 {
     struct top *t = state;
     range_cursor_close(&t->cur);
-    rows_fini(&t->rows);
+    reply_pile_free(&t->rows);
     buf_fini(&t->mem);
     mem_free(t);
 }
@@ -340,6 +372,7 @@ void cmd_dtop(struct call *c)
     }
     engine_db_at(doc_engine(c), c->ks.db, t->o.at, &db);
     t->o.lineage = db.lineage;
+    t->rows = reply_pile_new();
     int r = engine_range(doc_engine(c), &t->o, &t->cur);
     if (r == E_NOTFOUND) {
         reply_no_index(c, t);
@@ -347,8 +380,6 @@ void cmd_dtop(struct call *c)
         reply_error(c, "NOINDEX the index is still being built; DINDEX WAIT tells when it is ready");
     } else if (r != E_OK) {
         reply_top_failure(c, t, r);
-    } else if (c->in_multi) {
-        while (!top_step(c, t)) continue;
     } else if (!top_step(c, t)) {
         call_later(c, LATER_TURN, top_step, top_drop, t);
         return;

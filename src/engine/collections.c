@@ -107,9 +107,9 @@ static int by_name(const void *a, const void *b)
     return slice_cmp(slice_of(x->name, x->name_bytes), slice_of(y->name, y->name_bytes));
 }
 
-/* Copies of one lineage's collections (NODE_ALL_LINEAGES: of all), in order of lineage and name. */
-static struct collection **copy_sorted(struct collections *c, uint16_t lineage, size_t *n)
+struct collection **collections_copy(struct collections *c, uint16_t lineage, size_t *n)
 {
+    ASSERT(c && n);
     size_t found = 0;
     mutex_lock(&c->mutex);
     struct collection **all = mem_alloc((c->n + 1) * sizeof(struct collection *));
@@ -133,7 +133,7 @@ void collections_save(struct collections *c, struct buf *out)
 {
     ASSERT(c && out);
     size_t n;
-    struct collection **all = copy_sorted(c, NODE_ALL_LINEAGES, &n);
+    struct collection **all = collections_copy(c, NODE_ALL_LINEAGES, &n);
     out->n += (size_t)(put_varint(buf_reserve(out, VARINT_MAX), n) - (out->p + out->n));
     for (size_t i = 0; i < n; i++) {
         uint8_t *p = buf_reserve(out, 2 + 4 * VARINT_MAX + all[i]->name_bytes), *q = p;
@@ -170,118 +170,9 @@ int collections_load(struct collections *c, const uint8_t **p, const uint8_t *en
     return E_OK;
 }
 
-/* ---- a past point ---- */
-
-/* Counts one document that the C range knows, at a point: its versions of the generation, and whether it is alive. E_NOTFOUND: none is left. */
-static int count_document(struct engine *e, struct collections *to, uint16_t lineage, slice key, const struct db_view *view,
-                          uint64_t at)
-{
-    struct coll_counts d = {0};
-    struct version_cursor *c = NULL;
-    struct version v;
-    bool newest = true;
-    int rc = engine_versions(e, SPACE_KEY, lineage, key, view->flushed + 1, at, false, &c);
-    for (; !rc && (rc = version_next(c, &v)) == E_OK; newest = false) {
-        if (v.type != TYPE_DOCUMENT || v.op > NODE_META) continue;
-        d.docs += newest;
-        d.versions++;
-        d.bytes += v.bytes;
-    }
-    version_close(&c);
-    if (rc == E_END && d.versions > 0) collections_add(to, lineage, collection_of(key), &d);
-    if (rc == E_END && newest) return E_NOTFOUND;
-    return rc == E_END ? E_OK : rc;
-}
-
-/* A key of the C range without an entry at the point: was it not there yet, or was what it had dropped? */
-static int judge_unknown(struct engine *e, uint16_t lineage, slice key, uint64_t at)
-{
-    struct version v;
-    if (book_get(&e->fold->horizon[HORIZON_DOCUMENT_CHANGES]) == 0) return E_OK;
-    int rc = engine_find(e, SPACE_KEY, lineage, key, at, FIND_ALL, &v);
-    return rc == E_NOTFOUND ? E_OK : rc;
-}
-
-struct count {
-    struct engine *e;
-    struct collections *to;
-    uint16_t lineage;
-    uint64_t at;
-    struct db_view view;
-    struct buf last; /* the key at hand */
-    bool any, judged;
-};
-
-/* One entry of the key at hand, newest first. */
-static int count_entry(struct count *c, slice key, uint64_t seq, slice value)
-{
-    bool stood = false;
-    int rc = E_OK;
-    if (!c->any || !slice_eq(buf_slice(&c->last), key)) {
-        if (c->any && !c->judged) rc = judge_unknown(c->e, c->lineage, buf_slice(&c->last), c->at);
-        c->any = true;
-        c->judged = false;
-        buf_clear(&c->last);
-        buf_add_slice(&c->last, key);
-    }
-    if (rc || c->judged || seq > c->at) return rc;
-    c->judged = true;
-    if (seq <= c->view.flushed) return E_OK;
-    rc = range_flag_parse(value, &stood);
-    if (!rc) rc = count_document(c->e, c->to, c->lineage, key, &c->view, c->at);
-    return rc != E_NOTFOUND ? rc : stood ? E_PRUNED : E_OK; /* it was there, and nobody knows what it weighed */
-}
-
-static int count_at(struct engine *e, uint16_t lineage, uint64_t at, struct collections *to)
-{
-    struct index_snap *s = NULL;
-    struct index_iter *it = NULL;
-    struct buf lower = {0}, upper = {0}, key = {0};
-    struct count c = {.e = e, .to = to, .lineage = lineage, .at = at, .view = {.lineage = lineage, .flushed = dbs_flushed(&e->fold->dbs, lineage, at)}};
-    range_doc_from(&lower, lineage, (slice){0});
-    range_doc_from(&upper, lineage, (slice){0});
-    range_end(&upper);
-    int rc = at < book_get(&e->fold->horizon[HORIZON_DOCUMENTS]) ? E_PRUNED : index_snapshot(e->index, INDEX_ALL, &s);
-    if (!rc) rc = index_iter_open(s, buf_slice(&lower), buf_slice(&upper), &it);
-    for (int step = rc ? rc : index_seek(it, buf_slice(&lower)); !rc; step = index_next(it)) {
-        uint64_t seq;
-        rc = step ? step : range_doc_parse(index_key(it), &key, &seq);
-        if (!rc) rc = count_entry(&c, buf_slice(&key), seq, index_value(it));
-    }
-    if (rc == E_END && c.any && !c.judged) {
-        int last = judge_unknown(e, lineage, buf_slice(&c.last), at);
-        if (last) rc = last;
-    }
-    index_iter_close(&it);
-    index_snap_close(&s);
-    buf_fini(&lower), buf_fini(&upper), buf_fini(&key), buf_fini(&c.last);
-    return rc == E_END ? E_OK : rc;
-}
-
 void engine_collection(struct engine *e, uint16_t lineage, slice coll, struct coll_counts *out)
 {
     ASSERT(e && out);
     ASSERT(lineage < ENGINE_DATABASES_MAX);
     collections_get(&e->fold->collections, lineage, coll, out);
-}
-
-int engine_collections(struct engine *e, uint16_t lineage, uint64_t at,
-                       int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx)
-{
-    ASSERT(e && fn);
-    ASSERT(lineage < ENGINE_DATABASES_MAX);
-    struct collections past, *from = &e->fold->collections;
-    int rc = E_OK;
-    size_t n = 0;
-    collections_init(&past);
-    if (at < fold_seq(e->fold)) {
-        from = &past;
-        rc = count_at(e, lineage, at, &past);
-    }
-    struct collection **all = copy_sorted(from, lineage, &n);
-    for (size_t i = 0; i < n && !rc; i++)
-        if (all[i]->counts.docs > 0) rc = fn(ctx, slice_of(all[i]->name, all[i]->name_bytes), &all[i]->counts);
-    free_copies(all, n);
-    collections_fini(&past);
-    return rc;
 }

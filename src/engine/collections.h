@@ -1,11 +1,10 @@
-/* Collections of documents: a book of counts by (lineage, name), and engine_collections over it.
+/* Collections of documents: a book of counts by (lineage, name).
  *
  * A document's collection is the part of its key before the first ':'; a key without one belongs to the empty name.
  *   docs      documents alive now
  *   versions  nodes of live documents (put, expiry changes) of the present generation that are still in the log
  *   bytes     of those nodes
- * The present is read from the book in time that grows with the number of collections. A past point has no book: it is counted by walking the
- * documents of the lineage and their versions, so it costs what the history of all its documents costs.
+ * The present is read from the book in time that grows with the number of collections. A past point has no book: see collections_past.c.
  *
  * Written by the fold, read by any thread; one mutex (RANK_LEAF). */
 #ifndef VARVE_ENGINE_COLLECTIONS_H
@@ -40,6 +39,8 @@ void collections_fini(struct collections *c);
 /* Adds to the counts of one collection; `d` holds differences in two's complement. */
 void collections_add(struct collections *c, uint16_t lineage, slice name, const struct coll_counts *d);
 void collections_get(struct collections *c, uint16_t lineage, slice name, struct coll_counts *out); /* zeros when unknown */
+/* Copies of one lineage's collections (NODE_ALL_LINEAGES: of all), in order of lineage and name; each and the array are the caller's to free. */
+struct collection **collections_copy(struct collections *c, uint16_t lineage, size_t *n);
 void collections_flush(struct collections *c, uint16_t lineage); /* or NODE_ALL_LINEAGES */
 void collections_save(struct collections *c, struct buf *out);
 int collections_load(struct collections *c, const uint8_t **p, const uint8_t *end) MUST_CHECK;

@@ -10,6 +10,9 @@
 #include "engine/books.h"
 
 #define STEPS_BEFORE_SEEK 4
+#define SEEK_COST         8    /* in steps */
+#define FIND_COST         16
+#define TURN_STEPS        4096 /* between two E_AGAINs: about half a millisecond */
 
 struct doc_cursor {
     struct index_iter *it;
@@ -19,6 +22,7 @@ struct doc_cursor {
     uint64_t at, flushed;
     bool dropped; /* versions of documents were, some time */
     bool started, ended, ever;
+    unsigned looked; /* steps since the last E_AGAIN */
     bool left; /* the iterator is at the key behind `last` already */
 };
 
@@ -67,11 +71,13 @@ static int leave_key(struct doc_cursor *c)
     int rc = E_OK;
     uint64_t seq;
     for (int i = 0; i < STEPS_BEFORE_SEEK; i++) {
+        c->looked++;
         if ((rc = index_next(c->it)) || (rc = range_doc_parse(index_key(c->it), &c->key, &seq))) return rc;
         if (!slice_eq(buf_slice(&c->key), buf_slice(&c->last))) return E_OK;
     }
     range_doc(&c->probe, c->lineage, buf_slice(&c->last), 0);
     buf_add_byte(&c->probe, 0);
+    c->looked += SEEK_COST;
     return index_seek(c->it, buf_slice(&c->probe));
 }
 
@@ -83,6 +89,7 @@ static int judge_unknown(struct doc_cursor *c, bool *stands)
     uint64_t oldest;
     bool dropped = true;
     if (!c->dropped) return E_OK;
+    c->looked += FIND_COST;
     int rc = engine_find(c->e, SPACE_KEY, c->lineage, buf_slice(&c->last), c->at, FIND_ALL, &v);
     if (rc == E_NOTFOUND || rc == E_OK) return E_OK;
     if (rc == E_PRUNED) rc = engine_key_horizon(c->e, SPACE_KEY, c->lineage, buf_slice(&c->last), &oldest, &dropped);
@@ -97,6 +104,7 @@ static int judge_key(struct doc_cursor *c, bool *stands)
     int rc = range_doc_parse(index_key(c->it), &c->last, &seq);
     *stands = c->left = false;
     for (int i = 0; !rc && seq > c->at; i++) {
+        c->looked += i < STEPS_BEFORE_SEEK ? 1 : SEEK_COST;
         if (i < STEPS_BEFORE_SEEK) {
             rc = index_next(c->it);
         } else {
@@ -127,6 +135,10 @@ int doc_cursor_next(struct doc_cursor *c, slice *key)
     int rc = E_OK;
     bool stands = false;
     while (!rc && !stands) {
+        if (c->looked >= TURN_STEPS) {
+            c->looked = 0;
+            return E_AGAIN;
+        }
         if (c->ended)
             rc = E_END;
         else if (!c->started)

@@ -245,7 +245,9 @@ API void past_cursor_close(struct past_cursor **c);
 /* ---- documents in key order, at a point ---- */
 struct doc_cursor;
 API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK; /* E_PRUNED: below the horizon of documents */
-API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK; /* keys whose newest version at `at` is a live document (expiry not judged), and those of which that is not known any more: engine_find answers E_PRUNED */
+/* Keys whose newest version at `at` is a live document (expiry not judged), and those of which that is not known any more: engine_find answers E_PRUNED.
+ * E_AGAIN: many keys were looked at since the last one; call again, now or on the next turn. */
+API int doc_cursor_next(struct doc_cursor *c, slice *key) MUST_CHECK;
 /* Before the first next: every key that was a document at any time from the newest flush to `at`, standing or not (for reads at an instant of valid time, which may
  * find an older version). */
 API void doc_cursor_ever(struct doc_cursor *c);
@@ -253,7 +255,13 @@ API void doc_cursor_close(struct doc_cursor **c);
 struct coll_counts { uint64_t docs, versions, bytes; };
 /* One collection as of the newest folded seq; zeros when there is none. Cheap. */
 API void engine_collection(struct engine *e, uint16_t lineage, slice coll, struct coll_counts *out);
-/* Collections with at least one document at `at`, in name order. fn nonzero stops and is returned. E_PRUNED: versions that stood there were dropped. */
+/* Collections with at least one document at `at`, in name order; at a past point it costs what the history of the documents costs. E_PRUNED: versions that stood there were dropped. */
+struct coll_cursor;
+API int engine_collections_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll_cursor **out) MUST_CHECK;
+/* E_END. E_AGAIN: it is still being counted; call again, now or on the next turn. *coll is valid until the close. */
+API int coll_cursor_next(struct coll_cursor *c, slice *coll, struct coll_counts *n) MUST_CHECK;
+API void coll_cursor_close(struct coll_cursor **c);
+/* The same at one go. fn nonzero stops and is returned. */
 API int engine_collections(struct engine *e, uint16_t lineage, uint64_t at, int (*fn)(void *ctx, slice coll, const struct coll_counts *n), void *ctx) MUST_CHECK;
 
 /* ---- expiry ---- */
@@ -326,7 +334,7 @@ struct range_cursor;
  * is gone; E_SYNTAX: resume is not a position in this index. Options are copied. */
 API int engine_range(struct engine *e, const struct range_options *o, struct range_cursor **out) MUST_CHECK;
 /* *key is valid until the next call; *seq: the document version that holds at the point. E_END.
- * E_AGAIN: many entries were looked at without a row; call again, now or on the next turn. */
+ * E_AGAIN: many entries were looked at since the last one; call again, now or on the next turn. */
 API int range_next(struct range_cursor *c, slice *key, uint64_t *seq) MUST_CHECK;
 /* Position behind the last row returned (the beginning before the first): opaque bytes, valid until the next call. */
 API slice range_cursor_at(struct range_cursor *c);

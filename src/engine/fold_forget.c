@@ -230,7 +230,10 @@ static void check_documents(struct fold *f, uint16_t lineage)
     uint64_t docs = 0;
     slice key;
     int rc = engine_docs(f->e, lineage, (slice){0}, (slice){0}, UINT64_MAX, &c);
-    while (!rc && (rc = doc_cursor_next(c, &key)) == E_OK) docs++;
+    while (!rc || rc == E_AGAIN) {
+        rc = doc_cursor_next(c, &key);
+        docs += rc == E_OK;
+    }
     doc_cursor_close(&c);
     ASSERT(rc != E_END || docs == book_get(&f->lineage[lineage].docs));
 }

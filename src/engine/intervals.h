@@ -9,7 +9,7 @@
 
 #include "engine/books.h"
 
-/* So many entries are looked at without a row before a cursor answers E_AGAIN: some milliseconds at most. */
+/* So many entries are looked at before a cursor answers E_AGAIN, rows among them or not: some milliseconds at most. */
 #define INTERVALS_TURN 2048
 
 struct intervals {

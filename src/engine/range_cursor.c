@@ -46,7 +46,7 @@ struct range_cursor {
     } resume;
     struct row *rows;
     size_t n_rows, cap_rows, next_row;
-    unsigned looked; /* entries since the last answer */
+    unsigned looked; /* entries since the last E_AGAIN */
     int failure;     /* what cannot be read is never passed over */
 };
 
@@ -431,7 +431,6 @@ int range_next(struct range_cursor *c, slice *key, uint64_t *seq)
     ASSERT(seq);
     bool found = false;
     int rc = c->failure;
-    c->looked = 0;
     while (!rc && !found) {
         if (c->place == RANGE_COLLECTED && c->next_row < c->n_rows) {
             const struct row *r = &c->rows[c->next_row++];
@@ -443,6 +442,7 @@ int range_next(struct range_cursor *c, slice *key, uint64_t *seq)
         rc = advance(c, &found);
     }
     if (rc == E_END) c->place = RANGE_ENDED;
+    if (rc == E_AGAIN) c->looked = 0;
     uint64_t version = 0;
     if (!rc && !c->keys_only) rc = intervals_version(&c->in, &version);
     if (rc && rc != E_END && rc != E_AGAIN) c->failure = rc;

@@ -40,7 +40,7 @@ struct text_cursor {
     struct buf after;    /* escaped key behind which to go on; empty = from the start */
     struct buf word;     /* sort key of the entry being passed over */
     struct pass pass;
-    unsigned looked;
+    unsigned looked; /* entries since the last E_AGAIN */
     int failure;
 };
 
@@ -259,10 +259,10 @@ int text_next(struct text_cursor *c, slice *key, uint64_t *seq)
     ASSERT(c && key);
     ASSERT(seq);
     uint64_t version = 0;
-    c->looked = 0;
     int rc = c->failure ? c->failure : c->ended ? E_END : c->prefix ? next_of_prefix(c) : next_of_word(c);
     if (!rc && !c->keys_only) rc = intervals_version(&c->in, &version);
     if (rc == E_END) c->ended = true;
+    if (rc == E_AGAIN) c->looked = 0;
     if (rc && rc != E_END && rc != E_AGAIN) c->failure = rc;
     if (rc) return rc;
     *key = buf_slice(&c->in.key);
