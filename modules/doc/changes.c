@@ -50,8 +50,14 @@ static bool parse_options(struct call *c, struct feed *f, int *to)
     return true;
 }
 
-static bool reply_pruned(struct call *c, uint64_t oldest)
+static bool reply_pruned(struct call *c, const struct feed *f)
 {
+    uint64_t oldest;
+    int r = feed_good_from(c, f, &oldest);
+    if (r != E_OK) {
+        reply_failure(c, r);
+        return false;
+    }
     reply_error(c, "PRUNED a feed can begin at 0, or from %llu on: older changes were dropped by retention", (unsigned long long)oldest);
     return false;
 }
@@ -65,14 +71,14 @@ static bool plain_seq(slice text, uint64_t *seq)
 }
 
 /* `P@D`: a walk from 0 has come to P, below the horizon, when engine_drops was D. */
-static bool parse_walk(struct call *c, struct feed *f, uint64_t oldest)
+static bool parse_walk(struct call *c, struct feed *f)
 {
     slice text = c->argv[2];
     const uint8_t *at = text.n ? memchr(text.p, '@', text.n) : NULL;
     uint64_t drops, seq, point;
     if (at == NULL) return false;
     slice left = slice_of(text.p, (size_t)(at - text.p)), right = slice_of(at + 1, text.n - left.n - 1);
-    if (!num_parse_u64(left, &seq) || !num_parse_u64(right, &drops) || seq >= oldest || drops != f->drops) return false;
+    if (!num_parse_u64(left, &seq) || !num_parse_u64(right, &drops) || seq >= feed_walk_end(c, f) || drops != f->drops) return false;
     int r = engine_round_down(doc_engine(c), seq, &point);
     if (r != E_OK || point != seq) return false;
     f->after = seq;
@@ -100,17 +106,17 @@ static bool parse_from(struct call *c, struct feed *f)
         return false;
     }
     f->drops = engine_drops(doc_engine(c));
-    if (parse_walk(c, f, oldest)) return true;
+    if (parse_walk(c, f)) return true;
     const uint8_t *at = text.n ? memchr(text.p, '@', text.n) : NULL;
     if (at != NULL && num_parse_u64(slice_of(at + 1, text.n - (size_t)(at - text.p) - 1), &seq) && num_parse_u64(slice_of(text.p, (size_t)(at - text.p)), &seq))
         text.n = (size_t)(at - text.p); /* of a walk that has left what lies below the horizon: the seq counts */
     if (plain_seq(text, &seq)) {
         if (past_the_end(c, text, seq)) return false;
-        if (seq > 0 && seq < oldest) return reply_pruned(c, oldest);
+        if (seq > 0 && seq < oldest) return reply_pruned(c, f);
     }
     if (!doc_point_seq(c, text, &f->after)) return false;
     f->whole = f->after == 0;
-    return f->whole || f->after >= oldest ? true : reply_pruned(c, oldest);
+    return f->whole || f->after >= oldest ? true : reply_pruned(c, f);
 }
 
 static bool parse(struct call *c, struct feed *f)
@@ -136,29 +142,29 @@ static bool parse(struct call *c, struct feed *f)
 }
 
 /* Where to go on: a seq; while a walk from 0 is below the horizon, a word that says so. */
-static void reply_next(struct call *c, const struct feed *f, uint64_t oldest)
+static void reply_next(struct call *c, const struct feed *f)
 {
-    if (f->at > 0 && f->at < oldest)
+    if (f->whole && f->at > 0 && f->at < feed_walk_end(c, f))
         reply_fmt(c, "%llu@%llu", (unsigned long long)f->at, (unsigned long long)f->drops);
     else
         reply_int(c, (int64_t)f->at);
 }
 
-static void reply_feed(struct call *c, const struct feed *f, uint64_t oldest)
+static void reply_feed(struct call *c, const struct feed *f)
 {
     reply_map(c, 4);
-    reply_str(c, "next"), reply_next(c, f, oldest);
+    reply_str(c, "next"), reply_next(c, f);
     reply_str(c, "head"), reply_int(c, (int64_t)(f->head > f->at ? f->head : f->at));
     reply_str(c, "more"), reply_int(c, f->at < f->limit);
     reply_str(c, "events"), reply_array(c, f->maps.n);
     node_maps_reply(c, &f->maps);
 }
 
-/* The database as it is now. A swap gives the number another content: what was gathered of the other one goes. */
+/* The database as it is now, also for a feed that ends earlier. */
 static void look_at_database(struct call *c, struct feed *f)
 {
     struct db_view db;
-    engine_db_at(doc_engine(c), f->db, f->limit, &db);
+    engine_db_at(doc_engine(c), f->db, f->head, &db);
     f->flushed = db.flushed;
     f->lineage = db.lineage;
 }
@@ -175,22 +181,23 @@ static void start_over(struct feed *f)
 
 /* Has retention dropped nodes behind the place where the gathering began? Then one that ends what an earlier one said may be missing. 1: begun anew, -1: replied,
  * 0: all is well. */
-static int judge_horizon(struct call *c, struct feed *f, uint64_t *oldest)
+static int judge_horizon(struct call *c, struct feed *f)
 {
-    int r = feed_horizon(c, f, oldest);
+    uint64_t oldest;
+    int r = feed_horizon(c, f, &oldest);
     if (r != E_OK) {
         reply_failure(c, r);
         return -1;
     }
     if (!f->whole) {
-        if (f->base >= *oldest) return 0;
-        (void)reply_pruned(c, *oldest);
+        if (f->base >= oldest) return 0;
+        (void)reply_pruned(c, f);
         return -1;
     }
     uint64_t drops = engine_drops(doc_engine(c));
     if (drops == f->drops) return 0;
     if (f->after > 0) {
-        (void)reply_pruned(c, *oldest);
+        (void)reply_pruned(c, f);
         return -1;
     }
     start_over(f);
@@ -241,14 +248,17 @@ static enum feed_turn sleep_on(struct feed *f, uint64_t seq)
 static enum feed_turn feed_turn(struct call *c, struct feed *f)
 {
     int r = E_OK;
-    uint64_t oldest;
     if (f->log == NULL && !look_at_log(c, f, &r)) return sleep_on(f, c->ks.last_seq - 1);
     if (r == E_OK) r = look(c, f);
+    if (r == E_PRUNED) {
+        (void)reply_pruned(c, f);
+        return FEED_REPLIED;
+    }
     if (r != E_OK && r != E_END && r != E_AGAIN) {
         reply_failure(c, r);
         return FEED_REPLIED;
     }
-    int judged = judge_horizon(c, f, &oldest);
+    int judged = judge_horizon(c, f);
     if (judged) return judged < 0 ? FEED_REPLIED : FEED_AGAIN;
     if (r == E_AGAIN) return FEED_AGAIN;
     if (r == E_END && wants_sleep(c, f)) {
@@ -256,7 +266,7 @@ static enum feed_turn feed_turn(struct call *c, struct feed *f)
         if (f->at > 0) f->whole = false;
         return sleep_on(f, f->limit);
     }
-    reply_feed(c, f, oldest);
+    reply_feed(c, f);
     return FEED_REPLIED;
 }
 

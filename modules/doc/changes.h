@@ -7,6 +7,7 @@
 #define FEED_BATCH       64          /* rows hashed and judged together */
 #define FEED_SLICE_BYTES (4u << 20)  /* log bytes looked at in one turn */
 #define FEED_SLICE_NODES 8192
+#define FEED_GAP_VERSIONS 1024       /* looked at for the end of a key's gaps */
 #define FEED_SLICE_ROWS  512         /* so that the answers of a pipeline go out one after the other, and others run between */
 
 enum feed_filter { FEED_ALL, FEED_COLLECTION, FEED_PREFIX, FEED_KEY };
@@ -45,7 +46,7 @@ struct feed {
 
 /* Looks at the next events by reading the log. E_END: the limit is reached. E_AGAIN: a turn's work is done. E_OK: enough rows. Else a failure. */
 int feed_scan(struct call *c, struct feed *f) MUST_CHECK;
-/* The same for one key, by its versions. */
+/* The same for one key, by its versions. E_PRUNED: it has come to one that was dropped above older ones that are held. */
 int feed_versions(struct call *c, struct feed *f) MUST_CHECK;
 /* Does this node belong to the feed? hide_data: it is shown without its value. */
 int feed_wants(struct call *c, const struct feed *f, const struct node *n, bool *yes, bool *hide_data) MUST_CHECK;
@@ -53,7 +54,11 @@ int feed_wants(struct call *c, const struct feed *f, const struct node *n, bool 
 bool feed_no_news(struct call *c, const struct feed *f);
 /* Gives the waiting rows their hash and state. */
 int feed_flush(struct call *c, struct feed *f) MUST_CHECK;
-/* The oldest point that a feed with this filter can start from, but for 0. */
+/* The oldest point that a feed with this filter can start from, but for 0. One of a key may come to a gap yet: FEED_KEY looks for those on its way. */
 int feed_horizon(struct call *c, const struct feed *f, uint64_t *seq) MUST_CHECK;
+/* The oldest point behind which nothing is missing, or a newer one. */
+int feed_good_from(struct call *c, const struct feed *f, uint64_t *seq) MUST_CHECK;
+/* Below it something may be missing of what the filter wants: a walk from 0 goes on as one until it is past this. */
+uint64_t feed_walk_end(struct call *c, const struct feed *f);
 
 #endif

@@ -185,13 +185,21 @@ static int add_event(struct call *c, struct feed *f, uint64_t seq, bool *full)
     struct doc_view *v = &f->maps.view;
     int r = doc_view_load(c, seq, v);
     if (r != E_OK) return r;
-    uint64_t first = v->pruned ? seq : v->commit_first;
+    uint64_t first = v->commit_first, last;
+    if (v->pruned && f->whole) {
+        f->at = seq;
+        return E_OK;
+    }
+    if (v->pruned) r = engine_commit_of(doc_engine(c), seq, &first, &last);
+    if (r == E_PRUNED) first = seq; /* nothing of its commit is left: any place in that is a point */
+    if (r != E_OK && r != E_PRUNED) return r;
     *full = is_full(f, first);
     if (*full) {
         f->at = first - 1;
         return E_OK;
     }
-    if (!v->pruned) node_maps_add_view(c, &f->maps, v, NODE_MAP_NO_DEPTH); /* gone since it was found: the horizon tells */
+    if (v->pruned) return E_PRUNED; /* what tags and tokens hold may lie below what went */
+    node_maps_add_view(c, &f->maps, v, NODE_MAP_NO_DEPTH);
     f->commit_first = first;
     f->at = seq;
     return E_OK;
@@ -238,4 +246,44 @@ int feed_horizon(struct call *c, const struct feed *f, uint64_t *seq)
     if ((r == E_OK || r == E_NOTFOUND) && own < *seq) *seq = own;
     *seq = engine_round_up(e, *seq);
     return r == E_NOTFOUND ? E_OK : r;
+}
+
+/* The newest version of the key that was dropped, when it is among the last FEED_GAP_VERSIONS up to `changes`, where it must be; else `changes`; 0: there is none. */
+static int newest_gap(struct call *c, const struct feed *f, uint64_t changes, uint64_t *seq)
+{
+    struct engine *e = doc_engine(c);
+    struct version_cursor *cur = NULL;
+    struct version v;
+    struct buf mem = {0};
+    slice raw;
+    int r = engine_versions(e, SPACE_KEY, f->lineage, f->word, 1, changes, false, &cur);
+    *seq = changes;
+    for (int i = 0; r == E_OK && i < FEED_GAP_VERSIONS; i++) {
+        r = version_next(cur, &v);
+        if (r == E_OK) r = engine_read_raw(e, v.seq, &mem, &raw);
+        if (r == E_PRUNED) *seq = v.seq;
+    }
+    if (r == E_END) *seq = 0;
+    version_close(&cur);
+    buf_fini(&mem);
+    return r == E_PRUNED || r == E_END ? E_OK : r;
+}
+
+int feed_good_from(struct call *c, const struct feed *f, uint64_t *seq)
+{
+    struct engine_horizons h;
+    uint64_t gap = 0;
+    engine_get_horizons(doc_engine(c), &h);
+    int r = feed_horizon(c, f, seq);
+    if (r == E_OK && f->filter == FEED_KEY) r = newest_gap(c, f, h.changes, &gap);
+    gap = engine_round_up(doc_engine(c), gap);
+    if (r == E_OK && gap > *seq) *seq = gap;
+    return r;
+}
+
+uint64_t feed_walk_end(struct call *c, const struct feed *f)
+{
+    struct engine_horizons h;
+    engine_get_horizons(doc_engine(c), &h);
+    return engine_round_up(doc_engine(c), f->filter == FEED_COLLECTION ? h.document_changes : h.changes);
 }

@@ -72,6 +72,44 @@ static void test_waiting_ends(void **state)
     }
 }
 
+/* The database is the one that the number names now, and states are those of now, also where the feed ends earlier; gaps are told, and a walk from 0 passes them. */
+static void test_ends_in_the_past(void **state)
+{
+    struct bed *b = *state;
+    say(b, "DPUT k 1");
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 0 TO 1")), 1);
+    say(b, "FLUSHDB");
+    assert_non_null(strstr(say(b, "DCHANGES FROM 0 TO 1"), "$5 state $3 old"));
+    say(b, "SWAPDB 0 1");
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 0 TO 1")), 0);
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 0 TO 1 KEY k")), 0);
+    say(b, "SELECT 1");
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 0 TO 1 KEY k")), 1);
+    say(b, "SELECT 0");
+}
+
+static void test_gaps_of_a_key(void **state)
+{
+    struct bed *b = *state;
+    for (int i = 0; i < 2; i++) say(b, "DPUT k %d", i); /* 1, 2 */
+    say(b, "DTAG SET t");                               /* 3 */
+    for (int i = 0; i < 3; i++) say(b, "DPUT k %d", i); /* 4 to 6 */
+    say(b, "DPUT other 1"), say(b, "DPUT other 2");     /* 7, 8 */
+    say(b, "DCOMPACT KEEP 1");
+    bed_expect(b, "DCHANGES FROM 1 KEY k", "-PRUNED a feed can begin at 0, or from 5 on: older changes were dropped by retention");
+    bed_expect(b, "DCHANGES FROM 2 KEY k", "-PRUNED a feed can begin at 0, or from 5 on: older changes were dropped by retention");
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 5 KEY k")), 1);
+    assert_int_equal(events_of(say(b, "DCHANGES FROM 0 KEY k")), 2);
+    const char *reply = say(b, "DCHANGES FROM 0 KEY k COUNT 1"), *next = strstr(reply, "$4 next $");
+    assert_non_null(next);
+    char command[100];
+    next = strchr(next + 9, ' ') + 1;
+    snprintf(command, sizeof command, "DCHANGES FROM %.*s KEY k COUNT 1", (int)strcspn(next, " "), next);
+    reply = say(b, "%s", command);
+    assert_int_equal(events_of(reply), 1);
+    assert_int_equal(next_of(reply), 8);
+}
+
 /* A feed from 0, read in bits of random size while writes and compactions go on, adds up to the keys as they are. */
 static void test_the_feed_adds_up(void **state)
 {
@@ -163,6 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_sleepers),
         WITH_SERVER(test_waiting_ends),
+        WITH_SERVER(test_ends_in_the_past),
+        WITH_SERVER(test_gaps_of_a_key),
         WITH_SERVER(test_the_feed_adds_up),
         WITH_SERVER(test_compaction_between_turns),
     };

@@ -222,11 +222,42 @@ static void test_horizons(void **state)
     feed_end(&f);
 }
 
+/* A tag holds a version below ones that went: the feed of the key is whole up to the gap, and behind it. A walk from 0 passes it. */
+static void test_gaps(void **state)
+{
+    struct bed *b = *state;
+    struct call c = probe(b, NULL, 0);
+    struct feed f;
+    uint64_t seq[8], good;
+    say(b, "SET other 1");
+    for (int i = 0; i < 3; i++) say(b, "DPUT k %d", i); /* 2 to 4 */
+    say(b, "DTAG SET t");                               /* 5 */
+    for (int i = 0; i < 3; i++) say(b, "DPUT k %d", i); /* 6 to 8 */
+    say(b, "DCOMPACT KEEP 1");
+    for (int whole = 0; whole < 2; whole++) {
+        feed_begin(b, &f, FEED_KEY, "k", 4, 10);
+        f.whole = whole;
+        assert_int_equal(feed_horizon(&c, &f, &good), E_OK);
+        assert_int_equal(good, 4);
+        assert_int_equal(feed_good_from(&c, &f, &good), E_OK);
+        assert_int_equal(good, 7);
+        assert_int_equal(feed_walk_end(&c, &f), 7);
+        assert_int_equal(feed_versions(&c, &f), whole ? E_END : E_PRUNED);
+        assert_int_equal(seqs_of(&f, seq, 8), whole);
+        feed_end(&f);
+    }
+    feed_begin(b, &f, FEED_KEY, "k", 3, 1); /* a page that is full before it */
+    assert_int_equal(feed_versions(&c, &f), E_OK);
+    assert_int_equal(seqs_of(&f, seq, 8), 1);
+    assert_int_equal(f.at, 5);
+    feed_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_two_ways),           WITH_SERVER(test_whole_commits), WITH_SERVER(test_turns),
-        WITH_SERVER(test_replaced_documents), WITH_SERVER(test_horizons),
+        WITH_SERVER(test_replaced_documents), WITH_SERVER(test_horizons),     WITH_SERVER(test_gaps),
     };
     return cmocka_run_group_tests_name("doc_changes_scan", tests, NULL, NULL);
 }
