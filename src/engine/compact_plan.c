@@ -266,11 +266,24 @@ static void mark_forgotten(struct plan_work *w)
     }
 }
 
+/* Was a version superseded in its own commit? Then it showed at no point. */
+static int in_one_commit(struct plan_work *w, uint64_t seq, uint64_t newer, bool *yes)
+{
+    struct buf mem = {0};
+    struct node n;
+    ASSERT(seq < newer);
+    int rc = engine_read(w->e, newer, &mem, &n);
+    *yes = rc == E_OK && newer - n.commit_pos <= seq;
+    buf_fini(&mem);
+    return rc == E_PRUNED ? E_OK : rc; /* what superseded that one raises the horizon further */
+}
+
 /* From which seq on can the key be told at every point? What is gone hides its points up to the version behind it, or up to the flush that hid it as long as
  * its entry stands. A key of which nothing is left is told from what raise_horizon said. */
-static void raise_readable(struct plan_work *w)
+static int raise_readable(struct plan_work *w)
 {
     struct engine_horizons *h = &w->p->horizons;
+    bool together = false;
     for (size_t i = 0; i < w->n; i++) {
         const struct plan_version *v = &w->v[i];
         if (!v->gone) continue;
@@ -279,9 +292,13 @@ static void raise_readable(struct plan_work *w)
             uint64_t flush = dbs_flushed_next(&w->e->fold->dbs, w->lineage, v->seq);
             again = flush < again ? flush : again;
         }
-        if (again != UINT64_MAX && again > h->readable) h->readable = again;
+        if (again == UINT64_MAX || again <= h->readable) continue;
+        int rc = in_one_commit(w, v->seq, again, &together);
+        if (rc != E_OK) return rc;
+        if (!together) h->readable = again;
     }
     if (h->keys > h->readable) h->readable = h->keys;
+    return E_OK;
 }
 
 static int judge_key(struct plan_work *w)
@@ -301,7 +318,7 @@ static int judge_key(struct plan_work *w)
     }
     if (rc == E_OK) {
         mark_forgotten(w);
-        raise_readable(w);
+        rc = raise_readable(w);
     }
     w->n = 0;
     return rc;

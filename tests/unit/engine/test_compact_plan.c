@@ -154,6 +154,33 @@ static void flush_supersedes(void **state)
     world_stop(&w);
 }
 
+/* What was superseded in its own commit showed at no point: that it goes hides nothing. */
+static void superseded_in_its_commit(void **state)
+{
+    struct world w = {0};
+    struct receipt r;
+    char name[32];
+    world_start(&w);
+    world_put(&w, 2, "v"); /* 1 */
+    struct batch *b = engine_batch_begin(w.e);
+    for (int i = 0; i < 2; i++) { /* 2, 3 */
+        struct node n = world_node(&w, 1, NODE_PUT, slice_str("v"), name);
+        engine_batch_add(b, &n, false, &r);
+        world_took(&w, 1, &n);
+    }
+    assert_int_equal(engine_batch_commit(&b, &w.end), E_OK);
+    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, ".D.", 0, 0);
+    struct compact_plan p = plan_of(&w, &(struct compact_options){.keep_versions = 1});
+    assert_int_equal(p.horizons.readable, 0);
+    assert_int_equal(p.horizons.changes, 2);
+    compact_plan_fini(&p);
+    world_put(&w, 2, "v"); /* 4 */
+    p = plan_of(&w, &(struct compact_options){.keep_versions = 1});
+    assert_int_equal(p.horizons.readable, 4);
+    compact_plan_fini(&p);
+    world_stop(&w);
+}
+
 static void groups_and_counts(void **state)
 {
     struct world w = {0};
@@ -179,6 +206,7 @@ int main(void)
         cmocka_unit_test(rules),
         cmocka_unit_test(ages),
         cmocka_unit_test(flush_supersedes),
+        cmocka_unit_test(superseded_in_its_commit),
         cmocka_unit_test(groups_and_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
