@@ -137,6 +137,18 @@ static void reply_line(struct call *c, const struct timeline *t)
     }
 }
 
+/* All that is left was looked at. E_END: a flush hides what was dropped. */
+static int judge_older(struct call *c, const struct timeline *t)
+{
+    struct buf mem = {0};
+    struct node n;
+    if (!t->dropped || t->horizon <= t->view.flushed) return E_END;
+    int r = engine_read(doc_engine(c), t->horizon, &mem, &n);
+    if (r == E_OK) r = n.prev <= t->view.flushed ? E_END : E_PRUNED;
+    buf_fini(&mem);
+    return r;
+}
+
 /* Versions for one turn. E_END: the line is as full as it gets. */
 static int read_some(struct call *c, struct timeline *t)
 {
@@ -144,7 +156,7 @@ static int read_some(struct call *c, struct timeline *t)
     for (size_t i = 0; i < DOC_SLICE_ROWS; i++) {
         if (line_is_full(&t->line)) return E_END;
         int r = version_next(t->cur, &v);
-        if (r == E_END && t->dropped && t->horizon > t->view.flushed) return E_PRUNED;
+        if (r == E_END) return judge_older(c, t);
         if (r != E_OK) return r;
         bool gone = false;
         if (t->last_ver == 0) r = judge_newest(c, t, &v, &gone);

@@ -106,7 +106,13 @@ static int judge_older(struct keyspace *ks, const struct db_view *view, slice ke
     bool dropped;
     int err = engine_key_horizon(ks->engine, SPACE_KEY, view->lineage, key, &oldest, &dropped);
     if (err != E_OK) return err;
-    return dropped && oldest > view->flushed ? E_PRUNED : E_NOTFOUND;
+    if (!dropped || oldest <= view->flushed) return E_NOTFOUND;
+    struct buf mem = {0};
+    struct node n;
+    err = read_node(ks, oldest, key, &mem, &n);
+    bool hidden = err == E_OK && n.prev <= view->flushed; /* a flush lies between it and what was dropped */
+    buf_fini(&mem);
+    return err != E_OK ? err : hidden ? E_NOTFOUND : E_PRUNED;
 }
 
 /* The newest version in (view->flushed, at] whose interval holds valid_at. A change of expiry alone has no interval of its own. */

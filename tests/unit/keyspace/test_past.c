@@ -160,6 +160,25 @@ static void test_dropped_intervals_are_not_taken_for_none(void **state)
     assert_int_equal(v.seq, third);
 }
 
+/* A flush between what was dropped and the oldest version that is left: what was dropped cannot hold. */
+static void test_dropped_intervals_behind_a_flush_do_not_matter(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    put_valid(f, "1", 0, 10);
+    put_valid(f, "2", 0, 10);
+    assert_int_equal(ks_flush(&f->c, 0), E_OK);
+    put_valid(f, "3", 20, 30);
+    uint64_t third = f->c.last_seq;
+    keep_one(f);
+    assert_int_equal(valid_at(f, third, 25, &v), E_OK);
+    assert_int_equal(valid_at(f, third, 5, &v), E_NOTFOUND);
+    put_valid(f, "4", 40, 50);
+    uint64_t fourth = f->c.last_seq;
+    keep_one(f);
+    assert_int_equal(valid_at(f, fourth, 5, &v), E_PRUNED); /* the third might have held */
+}
+
 static void test_an_effect_that_does_not_parse_is_refused(void **state)
 {
     uint64_t offset;
@@ -184,6 +203,7 @@ int main(void)
         WITH_KEYSPACE(test_effects_are_replayed_to_any_version),
         WITH_KEYSPACE(test_valid_time_takes_the_newest_version_that_holds),
         WITH_KEYSPACE(test_dropped_intervals_are_not_taken_for_none),
+        WITH_KEYSPACE(test_dropped_intervals_behind_a_flush_do_not_matter),
         cmocka_unit_test(test_an_effect_that_does_not_parse_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

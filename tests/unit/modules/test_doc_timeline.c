@@ -65,8 +65,23 @@ static void same_as_reads(void **state)
     assert_true(rows > 100);
 }
 
+/* What a flush hides need not be there; what lies behind it must be. */
+static void dropped_behind_a_flush(void **state)
+{
+    struct bed *b = *state;
+    (void)ask(b, "DPUT d 1"), (void)ask(b, "DPUT d 2"), (void)ask(b, "FLUSHALL");
+    (void)ask(b, "DPUT d 3 VALID 10 20"), (void)ask(b, "DCOMPACT KEEP 1");
+    const char *line = ask(b, "DTIMELINE d");
+    assert_non_null(strstr(line, "*1 "));
+    assert_non_null(strstr(line, "$4 data $1 3"));
+    bed_expect(b, "DGET d VALIDAT 5", "$-1");
+    (void)ask(b, "DPUT d 4 VALID 30 40"), (void)ask(b, "DCOMPACT KEEP 1");
+    bed_expect(b, "DTIMELINE d", "-PRUNED oldest readable seq of 'd' is 5");
+    bed_expect(b, "DGET d VALIDAT 5", "-PRUNED oldest readable seq of 'd' is 5");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {WITH_SERVER(same_as_reads)};
+    const struct CMUnitTest tests[] = {WITH_SERVER(same_as_reads), WITH_SERVER(dropped_behind_a_flush)};
     return cmocka_run_group_tests_name("doc_timeline", tests, NULL, NULL);
 }
