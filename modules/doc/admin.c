@@ -103,46 +103,79 @@ static void info_key(struct call *c, slice key)
     pair(c, "horizon", engine_round_up(doc_engine(c), horizon));
 }
 
-struct one_coll {
-    slice coll;
-    struct coll_counts n;
-    bool found;
+/* ---- DINFO COLL: the counts of one collection; of the past all are counted, in turns ---- */
+struct info_coll {
+    struct coll_cursor *cur;
+    uint64_t at;
 };
 
-static int pick_coll(void *ctx, slice coll, const struct coll_counts *n)
+static void info_coll_drop(void *state)
 {
-    struct one_coll *o = ctx;
-    if (slice_eq(coll, o->coll)) o->n = *n, o->found = true;
-    return E_OK;
+    struct info_coll *o = state;
+    coll_cursor_close(&o->cur);
+    mem_free(o);
 }
 
-static void info_coll(struct call *c, slice coll)
+static void reply_coll(struct call *c, slice coll, const struct coll_counts *n)
 {
-    struct one_coll o = {.coll = coll};
-    struct engine *e = doc_engine(c);
     uint64_t indexes = 0;
-    uint16_t lineage = ks_db(&c->ks, c->ks.db).lineage;
-    if (doc_tx_wrote(c)) {
-        doc_refuse_head(c);
-        return;
-    }
-    int r = engine_catch_up(e, 0);
-    if (r == E_OK) r = engine_collections(e, lineage, DOC_NEWEST(c), pick_coll, &o);
-    if (r == E_OK) r = engine_sorted_list(e, lineage, &coll, count_index, &indexes);
+    int r = engine_sorted_list(doc_engine(c), ks_db(&c->ks, c->ks.db).lineage, &coll, count_index, &indexes);
     if (r != E_OK) {
         reply_failure(c, r);
         return;
     }
-    if (!o.found) {
-        reply_null(c);
-        return;
-    }
     reply_map(c, 5);
     reply_str(c, "coll"), reply_bulk(c, coll);
-    pair(c, "docs", o.n.docs);
-    pair(c, "versions", o.n.versions);
-    pair(c, "bytes", o.n.bytes);
+    pair(c, "docs", n->docs);
+    pair(c, "versions", n->versions);
+    pair(c, "bytes", n->bytes);
     pair(c, "indexes", indexes);
+}
+
+/* True when it has replied. */
+static bool info_coll_step(struct call *c, void *state)
+{
+    struct info_coll *o = state;
+    struct coll_counts n;
+    slice coll;
+    int r = E_OK;
+    bool found = false;
+    for (int i = 0; i < DOC_SLICE_ROWS && r == E_OK && !found; i++) {
+        r = coll_cursor_next(o->cur, &coll, &n);
+        found = r == E_OK && slice_eq(coll, c->argv[2]);
+    }
+    if (!found && (r == E_OK || r == E_AGAIN)) return false;
+    if (found)
+        reply_coll(c, coll, &n);
+    else if (r == E_END)
+        reply_null(c);
+    else if (r == E_PRUNED)
+        doc_refuse_colls(c, o->at);
+    else
+        reply_failure(c, r);
+    return true;
+}
+
+static void info_coll(struct call *c)
+{
+    if (doc_tx_wrote(c)) {
+        doc_refuse_head(c);
+        return;
+    }
+    struct info_coll *o = mem_zalloc(sizeof *o);
+    bool done = false;
+    o->at = DOC_NEWEST(c);
+    int r = engine_catch_up(doc_engine(c), 0);
+    if (r == E_OK) r = engine_collections_at(doc_engine(c), ks_db(&c->ks, c->ks.db).lineage, o->at, &o->cur);
+    if (r == E_PRUNED)
+        doc_refuse_colls(c, o->at);
+    else if (r != E_OK)
+        reply_failure(c, r);
+    while (r == E_OK && !(done = info_coll_step(c, o)) && c->in_multi) continue;
+    if (r != E_OK || done)
+        info_coll_drop(o);
+    else
+        call_later(c, LATER_TURN, info_coll_step, info_coll_drop, o);
 }
 
 void cmd_dinfo(struct call *c)
@@ -152,7 +185,7 @@ void cmd_dinfo(struct call *c)
     else if (c->argc == 3 && arg_is(c, 1, "KEY"))
         info_key(c, c->argv[2]);
     else if (c->argc == 3 && arg_is(c, 1, "COLL"))
-        info_coll(c, c->argv[2]);
+        info_coll(c);
     else
         reply_syntax(c);
 }

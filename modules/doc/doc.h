@@ -110,6 +110,15 @@ static inline bool doc_node_has_key(const struct node *n)
 int doc_is_logged(struct call *c, uint64_t seq) MUST_CHECK;                            /* E_NOTFOUND: handed out, but only in this transaction */
 void doc_reply_unlogged(struct call *c); /* a version of this transaction is asked for */
 
+/* ---- lists of documents at points of which not all is left (readable.c) ---- */
+/* A seq behind `at` at which the list of the documents under a prefix can be read: the oldest, as far as that is known without a long search. */
+uint64_t doc_list_oldest(struct call *c, slice prefix, uint64_t at);
+/* Replies PRUNED for a list of documents under a prefix (empty: all) that cannot be read at `at`: `what` names it in the error (empty: '*'). */
+void doc_refuse_list(struct call *c, slice what, slice prefix, uint64_t at);
+void doc_refuse_colls(struct call *c, uint64_t at); /* the same for the counts of all collections */
+/* Below the horizon of documents what is gone may be forgotten, and a list would leave it out in silence. False: refused. */
+bool doc_list_readable(struct call *c, slice what, slice prefix, uint64_t at);
+
 /* ---- small parsers (doc.c) ---- */
 bool doc_count(struct call *c, slice text, uint64_t *n); /* 1..DOC_COUNT_MAX, replies */
 /* The option words met so far. Zero-initialise. No command has so many options as there is room for. */

@@ -195,13 +195,28 @@ static bool set_view(struct call *c, struct query *q, const struct arguments *a)
     return true;
 }
 
+/* Where no row can be read: the collection's name in the error, and from where on it can. Links have no list of their own to look at. */
+static void refuse_collection(struct call *c, const struct query *q)
+{
+    struct buf prefix = {0};
+    slice coll = q->nql->coll;
+    if (q->nql->links) {
+        doc_reply_pruned(c, coll, engine_horizon(doc_engine(c)));
+        return;
+    }
+    buf_add_slice(&prefix, coll);
+    if (coll.n) buf_add_byte(&prefix, ':');
+    doc_refuse_list(c, coll, buf_slice(&prefix), q->view.at.seq);
+    buf_fini(&prefix);
+}
+
 /* Below this horizon documents that are gone may be forgotten, and rows would be left out in silence. */
 static bool is_readable(struct call *c, const struct query *q)
 {
     struct engine_horizons h;
     engine_get_horizons(doc_engine(c), &h);
     if (q->view.at.seq >= h.documents) return true;
-    doc_reply_pruned(c, q->nql->coll.n ? q->nql->coll : slice_str("*"), h.documents);
+    refuse_collection(c, q);
     return false;
 }
 
@@ -237,7 +252,6 @@ static void reply_no_index(struct call *c, const struct query *q)
 
 static void reply_query_failure(struct call *c, const struct query *q, int err)
 {
-    struct engine_horizons h;
     switch (err) {
     case QUERY_NOINDEX: reply_no_index(c, q); return;
     case QUERY_INLINE: reply_error(c, "TOOBIG a query inside a transaction looks at %d documents at most", QUERY_INLINE_SCAN_MAX); return;
@@ -251,11 +265,12 @@ static void reply_query_failure(struct call *c, const struct query *q, int err)
             reply_error(c, "TOOBIG a query has %d groups of %u MiB together at most", NQL_GROUPS_MAX, NQL_GROUP_BYTES_MAX >> 20);
         return;
     case E_PRUNED:
-        engine_get_horizons(doc_engine(c), &h);
-        if (q->failed_key.n)
+        if (q->failed_seq)
+            reply_error(c, "PRUNED node %llu was dropped by retention", (unsigned long long)q->failed_seq);
+        else if (q->failed_key.n)
             doc_reply_pruned(c, buf_slice(&q->failed_key), q->oldest);
         else
-            doc_reply_pruned(c, q->nql->coll, h.documents);
+            refuse_collection(c, q);
         return;
     default: reply_failure(c, err);
     }

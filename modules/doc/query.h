@@ -119,6 +119,7 @@ struct query {
     /* why it failed, beyond the code */
     struct buf failed_key;     /* E_PRUNED */
     uint64_t oldest;
+    uint64_t failed_seq;       /* E_PRUNED of a node that a walk over causes met: no other point has it */
 };
 
 /* Codes beyond those of the engine, for the reply. */
@@ -153,7 +154,9 @@ int query_source_next(struct call *c, struct query *q, slice *name) MUST_CHECK;
 void query_source_close(struct query_source **s);
 
 /* ---- query_row.c ---- */
-/* Fills q->row with the version of this name at the point. E_NOTFOUND: nothing is there. E_PRUNED fills q->failed_key, q->oldest. */
+/* What cannot be read is this one link: fills q->failed_key and q->oldest. E_PRUNED. */
+int query_link_pruned(struct call *c, struct query *q, slice name) MUST_CHECK;
+/* Fills q->row with the version of this name at the point. E_NOTFOUND: nothing is there. E_PRUNED fills q->failed_key and q->oldest, or q->failed_seq. */
 int query_row_read(struct call *c, struct query *q, slice name) MUST_CHECK;
 int query_row_version(struct call *c, struct query *q, slice name) MUST_CHECK; /* the same for the version that a TRACE reached */
 bool query_row_found(struct query *q); /* SEARCH holds */
@@ -166,7 +169,7 @@ int query_link_at(struct call *c, const struct query_view *v, slice key, struct 
 struct query_walk *query_walk_new(void);
 void query_walk_free(struct query_walk **w);
 int query_walk_start(struct query_walk *w, slice name) MUST_CHECK; /* E_TOOBIG */
-/* Expands about `budget` links or causes. E_AGAIN: more to do. E_OK: done. E_TOOBIG, E_PRUNED (q->failed_key, q->oldest). */
+/* Expands about `budget` links or causes. E_AGAIN: more to do. E_OK: done. E_TOOBIG, E_PRUNED (q->failed_key and q->oldest, or q->failed_seq). */
 int query_walk_step(struct call *c, struct query *q, size_t budget) MUST_CHECK;
 /* The i-th name from 0: false behind the last. *reached: it is a result, not only a start. */
 bool query_walk_at(const struct query_walk *w, size_t i, slice *name, bool *reached);

@@ -81,13 +81,24 @@ static void show_link(struct buf *out, const slice part[3])
     buf_add_byte(out, ']');
 }
 
+int query_link_pruned(struct call *c, struct query *q, slice name)
+{
+    slice part[3];
+    uint64_t oldest = 0;
+    int err = link_key_parse(name, &part[0], &part[1], &part[2]);
+    if (err == E_OK) err = engine_key_horizon(doc_engine(c), SPACE_LINK, q->view.db.lineage, name, &oldest, NULL);
+    if (err != E_OK && err != E_NOTFOUND) return err;
+    show_link(&q->row.shown, part);
+    return pruned(q, buf_slice(&q->row.shown), err == E_OK ? oldest : engine_horizon(doc_engine(c)));
+}
+
 static int read_link(struct call *c, struct query *q, slice name)
 {
     struct query_row *r = &q->row;
     struct node n;
     slice part[3];
     int err = query_link_at(c, &q->view, name, &r->mem, &n);
-    if (err == E_PRUNED) return pruned(q, slice_str("__links__"), engine_horizon(doc_engine(c)));
+    if (err == E_PRUNED) return query_link_pruned(c, q, name);
     if (err == E_OK) err = link_key_parse(n.key, &part[0], &part[1], &part[2]);
     if (err != E_OK) return err;
     show_link(&r->shown, part);
@@ -113,12 +124,12 @@ int query_row_version(struct call *c, struct query *q, slice name)
     uint64_t seq = get_be64(name.p);
     r->name = name;
     int err = engine_read(doc_engine(c), seq, &r->node_mem, &n);
-    if (err == E_PRUNED) return pruned(q, q->nql->coll, engine_horizon(doc_engine(c)));
+    if (err == E_PRUNED) q->failed_seq = seq;
     if (err != E_OK) return err;
     if (n.space != SPACE_KEY || n.type != TYPE_DOCUMENT || !node_is_live(&n) || n.lineage != q->view.db.lineage) return E_NOTFOUND;
     slice json = n.payload;
     if (n.op != NODE_PUT) err = ks_value_of(&c->ks, n.lineage, n.key, seq, &r->mem, &json);
-    if (err == E_PRUNED) return pruned(q, n.key, engine_horizon(doc_engine(c)));
+    if (err == E_PRUNED) q->failed_seq = seq;
     if (err != E_OK) return err;
     buf_clear(&r->shown);
     buf_add_slice(&r->shown, n.key);

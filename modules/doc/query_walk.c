@@ -122,6 +122,7 @@ static int link_counts(struct call *c, struct query *q, const struct link *k, bo
     struct buf key = {0};
     link_key(&key, k->from, k->rel, k->to);
     int err = query_link_at(c, &q->view, buf_slice(&key), &w->mem, &n);
+    if (err == E_PRUNED) err = query_link_pruned(c, q, buf_slice(&key));
     buf_fini(&key);
     *yes = err == E_OK;
     return err == E_NOTFOUND ? E_OK : err;
@@ -141,7 +142,7 @@ static int hop_link(struct call *c, struct query *q, uint32_t depth)
     }
     if (err == E_OK) err = link_cursor_next(w->links, &k);
     if (err == E_AGAIN) return E_OK; /* counted, so that others get their turn */
-    if (err == E_PRUNED) return fail_pruned(q, buf_slice(&w->key), w->links ? link_cursor_oldest(w->links) : 0);
+    if (err == E_PRUNED) return fail_pruned(q, buf_slice(&w->key), w->links ? link_cursor_oldest(w->links) : engine_horizon(doc_engine(c)));
     if (err == E_OK) err = link_counts(c, q, &k, &counts);
     if (err == E_OK && counts) err = reach(w, in ? k.from : k.to, depth + 1);
     if (err != E_OK) link_cursor_close(&w->links);
@@ -168,7 +169,7 @@ static int hop_causes(struct call *c, struct query *q, uint64_t seq, uint32_t de
     struct node n;
     struct node_ref ref;
     int err = engine_read(doc_engine(c), seq, &w->mem, &n);
-    if (err == E_PRUNED) return fail_pruned(q, q->nql->coll, engine_horizon(doc_engine(c)));
+    if (err == E_PRUNED) q->failed_seq = seq;
     for (uint32_t i = 0; err == E_OK && i < n.n_causes; i++) {
         node_cause(&n, i, &ref);
         err = reach_seq(w, ref.seq, depth + 1);

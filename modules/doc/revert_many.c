@@ -475,7 +475,7 @@ static int open_views(struct call *c, struct revert *r)
     r->from = r->at.seq;
     uint64_t horizon = h.keys > h.documents ? h.keys : h.documents;
     if (r->at.seq < horizon) {
-        r->then.pruned_seq = horizon;
+        r->then.pruned_seq = h.readable;
         return E_PRUNED;
     }
     rc = ks_view(&r->then, r->at.seq, r->at.ms);

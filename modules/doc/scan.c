@@ -94,16 +94,6 @@ static bool parse_scan(struct call *c, struct scan *s)
     return doc_point(c, at_text.p ? at_text : slice_str("head"), &s->at);
 }
 
-/* Below the store's horizon documents that are gone may be forgotten: a list would leave them out in silence. */
-static bool is_readable(struct call *c, uint64_t at, slice what)
-{
-    struct engine_horizons h;
-    engine_get_horizons(doc_engine(c), &h);
-    if (at >= h.documents) return true;
-    doc_reply_pruned(c, what.n ? what : slice_str("*"), h.documents);
-    return false;
-}
-
 static bool wanted(struct call *c, const struct scan *s, slice key)
 {
     slice coll = buf_slice(&s->prefix);
@@ -210,10 +200,10 @@ static int scan_open(struct call *c, struct scan *s)
 void cmd_dscan(struct call *c)
 {
     struct scan *s = mem_zalloc(sizeof *s);
-    if (parse_scan(c, s) && is_readable(c, s->at.seq, buf_slice(&s->prefix))) {
+    if (parse_scan(c, s) && doc_list_readable(c, buf_slice(&s->prefix), buf_slice(&s->prefix), s->at.seq)) {
         int r = scan_open(c, s);
         if (r == E_PRUNED)
-            doc_reply_pruned(c, (slice){0}, s->oldest);
+            doc_refuse_list(c, buf_slice(&s->prefix), buf_slice(&s->prefix), s->at.seq);
         else if (r != E_OK)
             reply_failure(c, r);
         else if (!scan_step(c, s))
@@ -257,7 +247,7 @@ static int reply_coll(struct call *c, struct colls *k, slice coll, const struct 
 static void reply_colls_failure(struct call *c, const struct colls *k, int r)
 {
     if (r == E_PRUNED)
-        doc_reply_pruned(c, slice_str("*"), engine_horizon(doc_engine(c)));
+        doc_refuse_colls(c, k->at);
     else
         reply_failure(c, r);
 }
@@ -339,6 +329,6 @@ void cmd_dcolls(struct call *c)
     int r = engine_catch_up(doc_engine(c), at == DOC_NOW ? 0 : at);
     if (r != E_OK)
         reply_failure(c, r);
-    else if (is_readable(c, at, (slice){0}))
+    else
         run_colls(c, at);
 }

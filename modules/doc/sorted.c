@@ -255,15 +255,13 @@ static int add_row(struct call *c, struct top *t, slice key)
 }
 
 /* The document of the collection that cannot be read at the point, when there is one. */
-static int find_pruned(struct call *c, const struct top *t, struct buf *key, uint64_t *oldest)
+static int find_pruned(struct call *c, const struct top *t, slice prefix, struct buf *key, uint64_t *oldest)
 {
     struct doc_cursor *cur = NULL;
     struct ks_value v;
-    struct buf prefix = {0}, mem = {0};
+    struct buf mem = {0};
     slice k;
-    buf_add_slice(&prefix, t->o.coll);
-    if (prefix.n) buf_add_byte(&prefix, ':');
-    int r = engine_docs(doc_engine(c), t->o.lineage, buf_slice(&prefix), (slice){0}, t->o.at, &cur);
+    int r = engine_docs(doc_engine(c), t->o.lineage, prefix, (slice){0}, t->o.at, &cur);
     for (int i = 0, turns = 0; r == E_OK && i < DOC_SLICE_ROWS && turns < TURNS_FOR_NAME; i++) {
         r = doc_cursor_next(cur, &k);
         if (r == E_AGAIN) {
@@ -281,24 +279,40 @@ static int find_pruned(struct call *c, const struct top *t, struct buf *key, uin
         }
     }
     doc_cursor_close(&cur);
-    buf_fini(&prefix);
     buf_fini(&mem);
     return r;
 }
 
+/* Where the index can answer. One that was built when versions were gone already may know less than a list of the documents. */
+static uint64_t oldest_point(struct call *c, const struct top *t, slice prefix)
+{
+    struct range_cursor *cur = NULL;
+    struct range_options o = t->o;
+    struct db_view db;
+    o.at = doc_list_oldest(c, prefix, t->o.at);
+    engine_db_at(doc_engine(c), c->ks.db, o.at, &db);
+    o.lineage = db.lineage;
+    int r = engine_range(doc_engine(c), &o, &cur);
+    range_cursor_close(&cur);
+    return r == E_PRUNED ? engine_horizon(doc_engine(c)) : o.at;
+}
+
 static void reply_top_failure(struct call *c, const struct top *t, int r)
 {
-    struct buf key = {0};
+    struct buf key = {0}, prefix = {0};
     struct engine_horizons h;
+    uint64_t oldest = 0;
     engine_get_horizons(doc_engine(c), &h);
-    uint64_t oldest = h.documents;
-    if (r == E_PRUNED && t->o.at < oldest)
-        doc_reply_pruned(c, t->o.coll, oldest);
-    else if (r == E_PRUNED && find_pruned(c, t, &key, &oldest) == E_PRUNED)
+    buf_add_slice(&prefix, t->o.coll);
+    if (prefix.n) buf_add_byte(&prefix, ':');
+    if (r == E_PRUNED && t->o.at >= h.documents && find_pruned(c, t, buf_slice(&prefix), &key, &oldest) == E_PRUNED)
         doc_reply_pruned(c, buf_slice(&key), oldest);
+    else if (r == E_PRUNED)
+        doc_reply_pruned(c, t->o.coll.n ? t->o.coll : slice_str("*"), oldest_point(c, t, buf_slice(&prefix)));
     else
         reply_failure(c, r);
     buf_fini(&key);
+    buf_fini(&prefix);
 }
 
 /* Some rows. E_OK, E_END: that were all; E_AGAIN: the turn is over. */
