@@ -126,7 +126,7 @@ static void use_resp3(redisContext *r)
     freeReplyObject(v);
 }
 
-static redisReply *ask_resp3(redisContext *r, const char *format, va_list ap)
+static void say_resp3(redisContext *r, const char *format, va_list ap)
 {
     char *text = NULL;
     int n = redisvFormatCommand(&text, format, ap);
@@ -136,7 +136,6 @@ static redisReply *ask_resp3(redisContext *r, const char *format, va_list ap)
         sent += (int)k;
     }
     redisFreeCommand(text);
-    return read_resp3(resp3_input[r->fd]);
 }
 
 redisContext *server_connect(const struct server *s, int resp)
@@ -235,13 +234,52 @@ void server_remove(struct server *s)
     if (system(command) != 0) fprintf(stderr, "could not remove %s\n", s->dir);
 }
 
+static bool is_resp3(const redisContext *r)
+{
+    return r->fd >= 0 && r->fd < CONNECTIONS_MAX && resp3_input[r->fd] != NULL;
+}
+
+static void vsay(redisContext *r, const char *format, va_list ap)
+{
+    int done = 0;
+    if (is_resp3(r)) {
+        say_resp3(r, format, ap);
+        return;
+    }
+    if (redisvAppendCommand(r, format, ap) != REDIS_OK) abort();
+    while (!done)
+        if (redisBufferWrite(r, &done) != REDIS_OK) fprintf(stderr, "'%s' cannot be sent: %s\n", format, r->errstr), abort();
+}
+
+static redisReply *listen_for(redisContext *r)
+{
+    void *v = NULL;
+    if (is_resp3(r)) return read_resp3(resp3_input[r->fd]);
+    return redisGetReply(r, &v) == REDIS_OK ? v : NULL;
+}
+
 static redisReply *vask(redisContext *r, const char *format, va_list ap)
 {
-    bool resp3 = r->fd >= 0 && r->fd < CONNECTIONS_MAX && resp3_input[r->fd] != NULL;
-    redisReply *v = resp3 ? ask_resp3(r, format, ap) : redisvCommand(r, format, ap);
+    vsay(r, format, ap);
+    redisReply *v = listen_for(r);
     if (v) return v;
     fprintf(stderr, "no reply to '%s': %s\n", format, r->errstr);
     abort();
+}
+
+void say(redisContext *r, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsay(r, format, ap);
+    va_end(ap);
+}
+
+redisReply *hear(redisContext *r)
+{
+    redisReply *v = listen_for(r);
+    if (v == NULL) fprintf(stderr, "no reply: %s\n", r->errstr), abort();
+    return v;
 }
 
 redisReply *ask(redisContext *r, const char *format, ...)
