@@ -4,7 +4,8 @@
  * server has answered: then every node of the log behind the last known one is read by DNODE and has to be one of those pushed, field by field. So no node comes unasked, none
  * is missing, and what later reads show can be compared with versions whose seq, hash and cause are known.
  *
- * A flush writes one node for all keys; here it is a version of each key, without a place in the log. `may_go` marks versions that compaction was allowed to drop. */
+ * A flush writes one node for all keys; here it is a version of each key, without a place in the log. `gone` marks versions that compaction has dropped, `forgotten` those
+ * of them that the index does not know any more either (family_keep.h). */
 #ifndef VARVE_TESTS_MODEL_FAMILY_H
 #define VARVE_TESTS_MODEL_FAMILY_H
 
@@ -31,13 +32,15 @@ struct version {
     char text[TEXT];
     long long expire; /* Unix ms, 0 = none */
     long long from, to;
-    bool flush, meta, expired, may_go, any_order;
+    bool flush, meta, expired, any_order, partial, token; /* partial: written with VALID */
+    bool gone, forgotten;
     char note[12];
     int n_causes;
     long long cause[CAUSES];
     /* known once settled */
     long long seq, ver, first, last, ts;
-    char hash[72];
+    char hash[72], op[12];
+    bool document, typeless; /* what the node says; a tombstone need not say what it ended */
 };
 struct key {
     char name[40];
@@ -49,7 +52,9 @@ struct key {
 struct place { /* what is known of a seq */
     struct key *key; /* NULL: a node without a key */
     size_t i;
-    long long first, last;
+    long long first, last, ts;
+    char hash[72];
+    bool swap, flush[DBS]; /* a swap; contents that a flush ended */
 };
 struct ref {
     struct key *key;
@@ -71,7 +76,7 @@ static int n_swaps;
 static uint64_t rng;
 static struct server server;
 static redisContext *r;
-static int resp = 2, compactions;
+static int resp = 2;
 static unsigned long checks, step_no;
 static char command[4000];
 
@@ -95,10 +100,25 @@ static void show(const redisReply *v, int depth)
     }
 }
 
+/* With FT in the environment: what the oracle has of the keys that are named in a text. */
+static void show_keys(const char *text)
+{
+    for (int i = 0; getenv("FT") && i < DBS * KEYS; i++) {
+        const struct key *k = &keys[i / KEYS][i % KEYS];
+        if (strstr(text, k->name) == NULL) continue;
+        fprintf(stderr, "  %s of content %d, number %d:", k->name, k->db, contents[0] == k->db ? 0 : 1);
+        for (size_t j = 0; j < k->n; j++) {
+            const struct version *v = &k->v[j];
+            fprintf(stderr, " %lld %s %lld..%lld%s%s%s", v->seq, v->flush ? "flush" : v->op, v->from, v->to, v->gone ? " gone" : "", v->forgotten ? " forgotten" : "", j + 1 < k->n ? "," : "\n");
+        }
+    }
+}
+
 _Noreturn static void fail(const char *what, const char *want, const char *got)
 {
     fprintf(stderr, "step %lu: %s\n  asked    %s\n  expected %s\n  got      %s\n", step_no, what, command, want, got);
     if (last_reply) fprintf(stderr, "  answered"), show(last_reply, 0), fprintf(stderr, "\n");
+    show_keys(got), show_keys(command);
     server_log_tail(&server);
     printf("family: %lu passed, 1 failed\n", checks);
     if (getenv("FAMILY_KEEP") == NULL) server_remove(&server);
@@ -149,6 +169,13 @@ static inline const char *text_of(const redisReply *v)
 static inline bool is_error(const redisReply *v, const char *code)
 {
     return v->type == REDIS_REPLY_ERROR && strncmp(v->str, code, strlen(code)) == 0;
+}
+
+static inline void expect_error(const char *code, redisReply *v)
+{
+    checks++;
+    if (!is_error(v, code)) fail("what must be refused", code, text_of(v) ? text_of(v) : "(nil)");
+    freeReplyObject(v);
 }
 
 static inline void must_ok(redisReply *v)
@@ -206,13 +233,21 @@ static inline long long rounded(long long seq)
     return seq > 0 && places[seq].last > seq ? places[seq].first - 1 : seq;
 }
 
-/* Where a commit ended is no longer known when its last nodes are gone: a point among them may be taken for its end. */
-static inline long long exact(long long seq)
+static inline bool is_gone(long long seq) { return places[seq].key && places[seq].key->v[places[seq].i].gone; }
+
+/* Is anything of its commit left? Then the server knows that from end to end. */
+static inline bool commit_is_left(long long seq)
 {
-    const struct place *at = &places[seq];
-    bool there = at->key ? !at->key->v[at->i].may_go : compactions == 0;
-    return there ? seq : rounded(seq);
+    for (long long s = places[seq].first; s <= places[seq].last; s++)
+        if (!is_gone(s)) return true;
+    return false;
 }
+
+static inline bool lost_its_end(long long seq) { return seq > 0 && places[seq].last > seq && !commit_is_left(seq); }
+/* The first point at which what happened at a seq shows. */
+static inline long long rounded_up(long long seq) { return seq > 0 && commit_is_left(seq) ? places[seq].last : seq; }
+
+static inline long long exact(long long seq) { return lost_its_end(seq) ? rounded(seq) : seq; }
 
 static inline bool holds(const struct version *v, long long instant) { return v->flush || (v->from <= instant && instant < v->to); }
 
@@ -308,10 +343,7 @@ static inline void check_node(const redisReply *map, const struct key *k, const 
         if (at->key) expect_str("a cause's hash", at->key->v[at->i].hash, causes->element[i]->element[1]->str);
     }
     expect_int("commit begins", v->first, field(map, "commit")->element[0]->integer);
-    long long last = field(map, "commit")->element[1]->integer;
-    for (long long s = v->last; s > last && s > v->seq; s--)
-        if (!places[s].key->v[places[s].i].may_go) fail("commit ends", "its last node that must be there", "an earlier one");
-    if (last > v->last || last < v->seq) expect_int("commit ends", v->last, last);
+    expect_int("commit ends", v->last, field(map, "commit")->element[1]->integer);
 }
 
 static inline struct ref *pending_for(const redisReply *map)
@@ -327,7 +359,16 @@ static inline struct ref *pending_for(const redisReply *map)
     fail("a node that nobody wrote", "one of those pushed", said);
 }
 
-static inline void settle_node(long long seq, long long end)
+/* What every node has, those without a key too. */
+static inline struct place *settle_place(const redisReply *map, long long first, long long last)
+{
+    struct place *at = place_of(field(map, "seq")->integer);
+    *at = (struct place){.first = first, .last = last, .ts = field(map, "ts")->integer};
+    snprintf(at->hash, sizeof at->hash, "%s", field(map, "hash")->str);
+    return at;
+}
+
+static inline void settle_node(long long seq, long long first, long long end)
 {
     redisReply *map = query("DNODE seq:%lld", seq);
     struct ref *p = pending_for(map);
@@ -335,42 +376,65 @@ static inline void settle_node(long long seq, long long end)
     const struct version *before = NULL;
     for (size_t i = p->i; i > 0 && before == NULL; i--)
         if (!p->key->v[i - 1].flush) before = &p->key->v[i - 1];
+    if (before && before->forgotten) before = NULL; /* nothing is left */
     if (!v->any_order) expect_int("the seq of a node", v->seq, seq);
     v->seq = seq;
     v->ver = before ? before->ver + 1 : 1;
-    /* Of a key that is no document nothing may be left. */
-    if (before && before->kind == ABSENT && before->may_go && field(map, "ver")->integer == 1) v->ver = 1, before = NULL;
-    v->first = head + 1, v->last = end;
+    v->first = first, v->last = end;
     v->ts = field(map, "ts")->integer;
     snprintf(v->hash, sizeof v->hash, "%s", field(map, "hash")->str);
+    snprintf(v->op, sizeof v->op, "%s", field(map, "op")->str);
+    const char *type = text_of(field(map, "type"));
+    v->document = type && strcmp(type, "document") == 0, v->typeless = type == NULL;
+    if ((v->kind == DOCUMENT) != (v->document && v->kind != ABSENT)) fail("type", op_of(p->key, v), type ? type : "(nil)");
     const redisReply *prev = field(map, "prev");
     if (!before ? prev->type != REDIS_REPLY_NIL : prev->integer != before->seq) fail("prev", before ? "the version before" : "nil", "another");
-    *place_of(seq) = (struct place){p->key, p->i, head + 1, end};
+    struct place *at = settle_place(map, first, end);
+    at->key = p->key, at->i = p->i;
     check_node(map, p->key, v);
     freeReplyObject(map);
 }
 
-/* All that has been pushed must be in the log now, as one commit, and nothing else. */
-static inline void settle(void)
+/* All that has been pushed must be in the log now, as one commit or each node as its own, and nothing else. */
+static inline void settle_as(bool together)
 {
     char asked[sizeof command];
     memcpy(asked, command, sizeof asked);
     long long size = head_seq();
     expect_int("the number of nodes written", n_pending, size - head);
-    for (long long s = head + 1; s <= size; s++) settle_node(s, size);
+    for (long long s = head + 1; s <= size; s++) settle_node(s, together ? head + 1 : s, together ? size : s);
     head = size;
     n_pending = 0;
     memcpy(command, asked, sizeof asked);
 }
 
-/* After a command whose nodes belong to no key: so many, each a commit. */
-static inline void settle_others(int n)
+static inline void settle(void) { settle_as(true); }
+
+struct other {
+    const char *op, *name; /* of a tag, a rule; NULL: of the whole database */
+};
+
+/* After a command whose n nodes are of no key or link, one commit. */
+static inline void settle_others(int n, const struct other *nodes)
 {
+    char asked[sizeof command];
+    memcpy(asked, command, sizeof asked);
     long long size = head_seq();
     expect_int("the number of nodes written", n, size - head);
-    for (long long s = head + 1; s <= size; s++) *place_of(s) = (struct place){NULL, 0, s, s};
+    for (long long s = head + 1; s <= size; s++) {
+        redisReply *map = query("DNODE seq:%lld", s);
+        expect_str("op", nodes[s - head - 1].op, text_of(field(map, "op")));
+        expect_str("key", nodes[s - head - 1].name, text_of(field(map, "key")));
+        expect_int("commit begins", head + 1, field(map, "commit")->element[0]->integer);
+        expect_int("commit ends", size, field(map, "commit")->element[1]->integer);
+        (void)settle_place(map, head + 1, size);
+        freeReplyObject(map);
+    }
     head = size;
+    memcpy(command, asked, sizeof asked);
 }
+
+static inline void settle_other(bool written, const char *op, const char *name) { settle_others(written, &(struct other){op, name}); }
 
 static inline void oracle_init(void)
 {
@@ -387,7 +451,7 @@ static inline void oracle_init(void)
             k->db = d, k->index = from, k->rel = rel, k->other = to, k->link = true;
             snprintf(k->name, sizeof k->name, "%.10s %s %.10s", keys[d][from].name, rels[rel], keys[d][to].name);
         }
-    (void)place_of(0);
+    *place_of(0) = (struct place){0};
 }
 
 #endif

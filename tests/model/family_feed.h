@@ -10,6 +10,7 @@ static struct feed {
     bool started, swapped, more, at_end;
     char *value[KEYS], *link[KEYS][RELS][KEYS]; /* NULL: none */
     unsigned restarts, pruned;
+    int compactions; /* when it was told something last */
 } feeds[DBS];
 
 static inline void feed_forget(struct feed *f)
@@ -36,8 +37,7 @@ static inline char **feed_slot(struct feed *f, const char *name, bool link)
         for (int j = 0; link && j < RELS * KEYS; j++)
             if (strcmp(links[0][i][j / KEYS][j % KEYS].name, name) == 0) return &f->link[i][j / KEYS][j % KEYS];
     }
-    if (strcmp(name, "scratch") != 0) fail("an event", "a key that is known", name);
-    return NULL;
+    fail("an event", "a key that is known", name);
 }
 
 static inline void feed_apply(struct feed *f, const redisReply *e)
@@ -59,7 +59,6 @@ static inline void feed_apply(struct feed *f, const redisReply *e)
     bool link = strcmp(op, "link") == 0 || strcmp(op, "unlink") == 0;
     bool ends = strcmp(op, "delete") == 0 || strcmp(op, "expire") == 0 || strcmp(op, "unlink") == 0;
     char **slot = feed_slot(f, name, link);
-    if (slot == NULL) return;
     free(*slot);
     *slot = NULL;
     if (ends) return;
@@ -76,12 +75,13 @@ static inline void feed_read(struct feed *f)
     redisReply *v = query("DCHANGES FROM %s COUNT %d WITHDATA", f->next, 1 + (int)rnd(200));
     f->more = true;
     if (is_error(v, "PRUNED")) {
-        if (compactions == 0) fail("DCHANGES", "events", v->str);
+        if (compactions == f->compactions || strcmp(f->next, "0") == 0) fail("DCHANGES", "events", v->str);
         f->pruned++;
         feed_begin(f);
     } else {
         if (v->type == REDIS_REPLY_ERROR) fail("DCHANGES", "events", v->str);
         const redisReply *events = field(v, "events"), *next = field(v, "next");
+        f->compactions = compactions;
         if (!f->started) f->began = field(v, "head")->integer;
         f->started = true;
         f->more = field(v, "more")->integer;

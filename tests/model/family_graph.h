@@ -4,22 +4,16 @@
 
 #include "tests/model/family_reads.h"
 
-/* From here on the server says that it can read everything. Below, a list may be refused for a document or link that came and went without a trace. */
-static inline long long readable_from(void)
+/* Must the links of a key be listed at a point? Those that ever were, and those that may have been without a trace. way: 0 out, 1 in, 2 both. */
+static inline bool links_known(int db, int key, int way, int only, long long at)
 {
-    redisReply *v = query("DINFO");
-    long long horizon = field(v, "horizon")->integer;
-    freeReplyObject(v);
-    return horizon;
-}
-
-static inline bool links_known(int db, long long at)
-{
-    if (compactions && at < readable_from()) return false;
-    for (int i = 0; i < KEYS * RELS * KEYS; i++) {
-        const struct key *l = &links[db][i / (RELS * KEYS)][i / KEYS % RELS][i % KEYS];
-        if (l->n && compactions && (version_at(l, at)->kind == ABSENT || version_at(l, at)->may_go)) return false;
-    }
+    if (at < horizon.documents_most) return false;
+    for (int rel = 0; rel < RELS; rel++)
+        for (int o = 0; o < KEYS; o++) {
+            if (only >= 0 && rel != only) continue;
+            const struct key *out = &links[db][key][rel][o], *in = &links[db][o][rel][key];
+            if ((way != 1 && !readable_link(out, at)) || (way != 0 && !readable_link(in, at))) return false;
+        }
     return true;
 }
 
@@ -52,9 +46,11 @@ static inline const int *by_name(void)
 
 static inline void check_links(void)
 {
-    long long seq = any_seq(), at = rounded(seq);
+    struct point p;
+    any_point(&p);
+    long long at = p.seq;
     int db = content_at(at), way = (int)rnd(3), only = rnd(2) ? (int)rnd(RELS) : -1;
-    struct key *k = any_key_at(seq);
+    struct key *k = any_key_at(&p);
     char cursor[300] = "0", more[40] = "";
     if (only >= 0) snprintf(more, sizeof more, " REL 1 %s", rels[only]);
     const struct key *want[4 * RELS * KEYS];
@@ -67,9 +63,9 @@ static inline void check_links(void)
                 if (l && !(way == 2 && in && l->index == l->other)) want[n++] = l;
             }
     static const char *const ways[] = {"OUT", "IN", "BOTH"};
-    bool known = links_known(db, at);
+    bool known = links_known(db, k->index, way, only, at);
     do {
-        redisReply *v = query("DLINKS %s %s%s ASOF %lld COUNT %d CURSOR %s", k->name, ways[way], more, seq, 1 + (int)rnd(5), cursor);
+        redisReply *v = query("DLINKS %s %s%s ASOF %s COUNT %d CURSOR %s", k->name, ways[way], more, p.text, 1 + (int)rnd(5), cursor);
         if (is_error(v, "PRUNED") && !known) {
             freeReplyObject(v);
             return;
@@ -87,11 +83,13 @@ static inline void check_links(void)
 
 static inline void check_traverse(void)
 {
-    long long seq = any_seq(), at = rounded(seq);
+    struct point p;
+    any_point(&p);
+    long long at = p.seq;
     int db = content_at(at), way = (int)rnd(3), depth = 1 + (int)rnd(4), order[KEYS], depths[KEYS], via[KEYS], n = 0;
-    bool seen[KEYS] = {false}, known = links_known(db, at);
-    struct key *k = any_key_at(seq);
-    if (state_at(k, seq)->kind != DOCUMENT) return;
+    bool seen[KEYS] = {false}, known = true;
+    struct key *k = any_key_at(&p);
+    if (state_at(k, &p)->kind != DOCUMENT) return;
     order[n] = k->index, depths[n] = 0, via[n++] = -1, seen[k->index] = true;
     for (int i = 0; i < n; i++)
         for (int in = way == 1; in < 1 + (way > 0) && depths[i] < depth; in++)
@@ -102,17 +100,18 @@ static inline void check_traverse(void)
                     order[n] = o, depths[n] = depths[i] + 1, via[n++] = rel;
                 }
     static const char *const ways[] = {"OUT", "IN", "BOTH"};
-    redisReply *v = query("DTRAVERSE %s %s DEPTH %d ASOF %lld WITHDATA", k->name, ways[way], depth, seq);
-    if (!(is_error(v, "PRUNED") && (!known || compactions))) {
+    for (int i = 0; i < n; i++) known &= readable(&keys[db][order[i]], at) && (depths[i] == depth || links_known(db, order[i], way, -1, at));
+    redisReply *v = query("DTRAVERSE %s %s DEPTH %d ASOF %s WITHDATA", k->name, ways[way], depth, p.text);
+    if (!is_error(v, "PRUNED") || known) {
         if (v->type != REDIS_REPLY_ARRAY) fail("DTRAVERSE", "rows", text_of(v) ? text_of(v) : "(nil)");
         expect_int("rows of DTRAVERSE", n, (long long)v->elements);
         for (int i = 0; i < n; i++) {
-            const struct version *s = state_at(&keys[db][order[i]], seq);
+            const struct version *s = state_at(&keys[db][order[i]], &p);
             const redisReply *data = field(v->element[i], "data");
             expect_str("DTRAVERSE", keys[db][order[i]].name, text_of(field(v->element[i], "key")));
             expect_int("depth", depths[i], field(v->element[i], "depth")->integer);
             expect_str("via", via[i] < 0 ? NULL : rels[via[i]], text_of(field(v->element[i], "via")));
-            if (!is_error(data, "PRUNED")) expect_str("data", s->kind == DOCUMENT ? s->text : NULL, text_of(data));
+            expect_str("data", s->kind == DOCUMENT ? s->text : NULL, text_of(data));
         }
     }
     freeReplyObject(v);
@@ -160,31 +159,25 @@ static inline void check_trace(void)
     char *seen = calloc((size_t)head + 2, 1);
     if (!seen) abort();
     row[n] = start, depth_of[n++] = 0, seen[start] = 1;
-    /* What a node that may be gone says of its causes is known only when the server shows it. */
+    /* What a node that is gone said of its causes is gone with it; its effects are known still. */
     for (int d = 0, to = n; d < depth && from < to && n < TRACE_MAX; d++, from = to, to = n) {
         for (int i = from; i < to; i++) {
-            bool gone = false;
-            for (size_t j = 0; j < v->elements; j++)
-                gone |= field(v->element[j], "seq")->integer == row[i] && strcmp(field(v->element[j], "state")->str, "pruned") == 0;
-            if (gone && !node_at(row[i])->may_go && node_at(row[i]) != NULL) fail("DTRACE", "a node that must be there", "pruned");
-            int found = gone && !effects ? 0 : neighbours(row[i], effects, next, 64);
+            int found = is_gone(row[i]) && !effects ? 0 : neighbours(row[i], effects, next, 64);
             for (int j = 0; j < found && n < TRACE_MAX; j++)
                 if (!seen[next[j]]) seen[next[j]] = 1, depth_of[n] = d + 1, row[n++] = next[j];
         }
         qsort(row + to, (size_t)(n - to), sizeof *row, by_seq);
     }
     free(seen);
-    bool exact = !effects || compactions == 0; /* who pointed at a node goes with it */
-    if (exact && n < TRACE_MAX) {
-        expect_int("rows of DTRACE", n, (long long)v->elements);
-        for (int i = 0; i < n; i++) {
-            const struct version *s = node_at(row[i]);
-            expect_int("DTRACE seq", row[i], field(v->element[i], "seq")->integer);
-            expect_int("depth", depth_of[i], field(v->element[i], "depth")->integer);
-            if (s && strcmp(field(v->element[i], "state")->str, "pruned") != 0) check_node(v->element[i], places[row[i]].key, s);
-            if (s) expect_str("hash", s->hash, text_of(field(v->element[i], "hash")));
-        }
+    for (int i = 0; i < n && n < TRACE_MAX; i++) {
+        if ((size_t)i >= v->elements) fail("DTRACE", "more rows", "none");
+        expect_int("DTRACE seq", row[i], field(v->element[i], "seq")->integer);
+        expect_int("depth", depth_of[i], field(v->element[i], "depth")->integer);
+        expect_str("hash", places[row[i]].hash, text_of(field(v->element[i], "hash")));
+        expect_int("DTRACE pruned", is_gone(row[i]), strcmp(field(v->element[i], "state")->str, "pruned") == 0);
+        if (node_at(row[i]) && !is_gone(row[i])) check_node(v->element[i], places[row[i]].key, node_at(row[i]));
     }
+    if (n < TRACE_MAX) expect_int("rows of DTRACE", n, (long long)v->elements);
     freeReplyObject(v);
 }
 

@@ -3,6 +3,7 @@
 #define VARVE_TESTS_MODEL_FAMILY_WRITES_H
 
 #include "tests/model/family_doc.h"
+#include "tests/model/family_point.h"
 
 enum want { WANT_OK, WANT_INT, WANT_TEXT, WANT_NIL, WANT_ERROR, WANT_PAIR, WANT_SUM, WANT_PAIRS };
 struct act {
@@ -83,6 +84,7 @@ static inline void random_interval(struct act *a, struct version *v)
     char from[16] = "-", to[16] = "-";
     if (v->from != OPEN_FROM) snprintf(from, sizeof from, "%lld", v->from);
     if (v->to != OPEN_TO) snprintf(to, sizeof to, "%lld", v->to);
+    v->partial = true;
     word(a, "VALID %s %s", from, to);
 }
 
@@ -121,7 +123,9 @@ static inline bool used_token(struct act *a, struct token **mine)
 
 static inline void keep_token(struct token *t, struct key *k)
 {
-    if (t) t->ref[t->n_refs++] = (struct ref){k, k->n - 1};
+    if (t == NULL) return;
+    k->v[k->n - 1].token = true;
+    t->ref[t->n_refs++] = (struct ref){k, k->n - 1};
 }
 
 /* Conditions on what is live; false: the answer is settled. Those of one kind are judged in the order of the server: NX and XX, then IFSEQ and IFHASH. */
@@ -205,6 +209,10 @@ static inline void again_sum(struct act *a, char name)
     struct doc d;
     const struct version *v = &a->ref[0].key->v[a->ref[0].i];
     struct member *m = NULL;
+    if (in_multi && a->ref[0].key->link && v->seq > multi_head) { /* a link's token: only the log has what it wrote */
+        ends(a, WANT_ERROR, "ERR this version is not in the log");
+        return;
+    }
     if (v->kind == DOCUMENT) doc_parse(v->text, &d), m = doc_find(&d, name);
     a->no_text = m == NULL;
     if (m) snprintf(a->text, sizeof a->text, "%s", m->value);
@@ -267,7 +275,7 @@ static inline void make_ddel(struct act *a, struct key *k)
     word(a, "DDEL %s", k->name);
     bool seen = used_token(a, &mine), go = conditions(a, k, IFS), interval = rnd(3) == 0;
     const struct version *last = last_of(k);
-    bool part = !is_live(k) && !last->flush && !last->expired && (last->from != OPEN_FROM || last->to != OPEN_TO);
+    bool part = !is_live(k) && !last->flush && !last->expired && last->document && last->partial;
     if (in_multi && !is_live(k)) interval = false;
     if (interval) random_interval(a, &v);
     random_note(a, &v);
@@ -340,24 +348,21 @@ static inline void make_mput(struct act *a)
     }
 }
 
-static inline bool past_known(const struct key *k, long long seq)
-{
-    return !version_at(k, seq)->may_go && !(version_at(k, seq)->kind == ABSENT && compactions);
-}
-
 static inline void make_revert(struct act *a, struct key *k)
 {
-    long long seq = exact((long long)rnd((uint64_t)(in_multi ? multi_head : head) + 1)), at = rounded(seq);
-    struct key *then_key = &keys[content_at(at)][k->index];
-    const struct version *then = version_at(then_key, at);
-    if (then->expire || !past_known(then_key, at) || content_at(at) != content()) {
+    struct point p;
+    do any_point(&p);
+    while (in_multi && (p.beyond || strcmp(p.text, "head") == 0 || p.ms > places[head].ts)); /* the newest point is refused once a transaction has written */
+    struct key *then_key = &keys[content_at(p.seq)][k->index];
+    const struct version *then = version_at(then_key, p.seq);
+    if (then->expire || !readable(then_key, p.seq) || content_at(p.seq) != content()) {
         word(a, "PING x"), ends(a, WANT_TEXT, "x");
         return;
     }
     struct version v = nothing;
     v.kind = then->kind;
     memcpy(v.text, then->text, sizeof v.text);
-    word(a, "DREVERT %s %lld", k->name, seq);
+    word(a, "DREVERT %s %s", k->name, p.text);
     bool go = conditions(a, k, CONDITIONS | IFS);
     random_note(a, &v);
     if (rnd(5) == 0) random_interval(a, &v);
@@ -402,8 +407,8 @@ static inline void make_link(struct act *a, struct key *from)
     }
     n_tokens = saved + (mine != NULL);
     const struct version *old = last_of(l);
-    bool none = v.from == OPEN_FROM && v.to == OPEN_TO && strstr(a->words, "VALID") != NULL; /* an interval without ends is an interval */
-    if (!none && !in_multi && old->kind == LINKED && strcmp(old->text, v.text) == 0 && old->from == v.from && old->to == v.to) {
+    bool same = old->partial == v.partial && old->from == v.from && old->to == v.to; /* an interval without ends is an interval */
+    if (same && !in_multi && old->kind == LINKED && strcmp(old->text, v.text) == 0) {
         n_tokens = saved;
         answer_pair(a, l, l->n - 1);
         return;
@@ -457,7 +462,7 @@ static inline void make_expire(struct act *a, struct key *k)
     struct version v = *last_of(k);
     long long at = started_ms + 3600000 + (long long)rnd(100000);
     bool persist = rnd(3) == 0;
-    v.meta = true, v.n_causes = 0, v.note[0] = 0;
+    v.meta = true, v.partial = v.token = false, v.n_causes = 0, v.note[0] = 0;
     v.from = OPEN_FROM, v.to = OPEN_TO;
     a->want = WANT_INT, a->number = is_live(k);
     if (persist) {
