@@ -37,7 +37,7 @@ struct revert {
     struct ks_ctx then, now;
     struct change_cursor *changes;
     struct link_cursor *links;
-    uint64_t cursor; /* of the walk over keys */
+    struct ks_walk *walk; /* over the keys of one of the views */
     struct buf bytes;
     struct one *v;
     size_t n, cap, next; /* next: to compare in this pass */
@@ -52,6 +52,7 @@ static void revert_drop(void *state)
     struct revert *r = state;
     change_cursor_close(&r->changes);
     link_cursor_close(&r->links);
+    ks_walk_close(&r->walk);
     ks_view_release(&r->then);
     ks_view_release(&r->now);
     buf_fini(&r->bytes);
@@ -168,8 +169,11 @@ static int look_at_changes(struct call *c, struct revert *r, size_t budget)
 
 static int look_at_keys(struct ks_ctx *view, struct revert *r)
 {
-    int rc = ks_scan(view, &r->cursor, KEYS_A_TURN, 0, add_key, r);
-    return rc != E_OK ? rc : r->cursor == 0 ? E_END : E_AGAIN;
+    int rc = r->walk ? E_OK : ks_walk_open(view, 0, SIZE_MAX, 0, &r->walk);
+    if (rc == E_OK) rc = ks_walk_step(view, r->walk, add_key, r);
+    if (rc == E_AGAIN) return rc;
+    ks_walk_close(&r->walk);
+    return rc == E_OK ? E_END : rc;
 }
 
 static int look_at_links(struct call *c, struct ks_ctx *view, struct revert *r)

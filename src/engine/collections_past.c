@@ -231,6 +231,8 @@ int coll_cursor_next(struct coll_cursor *c, slice *coll, struct coll_counts *n)
     }
     c->failure = rc;
     while (!rc && c->given < c->n) {
+        /* One by one: many are not freed in one turn. */
+        if (c->given > 0) mem_free(c->v[c->given - 1]);
         const struct collection *k = c->v[c->given++];
         if (k->counts.docs == 0) continue;
         *coll = slice_of(k->name, k->name_bytes);
@@ -248,7 +250,7 @@ void coll_cursor_close(struct coll_cursor **out)
     index_iter_close(&c->docs);
     index_iter_close(&c->versions);
     buf_fini(&c->key), buf_fini(&c->other), buf_fini(&c->probe);
-    for (size_t i = 0; i < c->n; i++) mem_free(c->v[i]);
+    for (size_t i = c->given ? c->given - 1 : 0; i < c->n; i++) mem_free(c->v[i]);
     mem_free(c->v);
     mem_free(c);
     *out = NULL;

@@ -258,7 +258,7 @@ API void engine_collection(struct engine *e, uint16_t lineage, slice coll, struc
 /* Collections with at least one document at `at`, in name order; at a past point it costs what the history of the documents costs. E_PRUNED: versions that stood there were dropped. */
 struct coll_cursor;
 API int engine_collections_at(struct engine *e, uint16_t lineage, uint64_t at, struct coll_cursor **out) MUST_CHECK;
-/* E_END. E_AGAIN: it is still being counted; call again, now or on the next turn. *coll is valid until the close. */
+/* E_END. E_AGAIN: it is still being counted; call again, now or on the next turn. *coll is valid until the next call. */
 API int coll_cursor_next(struct coll_cursor *c, slice *coll, struct coll_counts *n) MUST_CHECK;
 API void coll_cursor_close(struct coll_cursor **c);
 /* The same at one go. fn nonzero stops and is returned. */
