@@ -343,7 +343,7 @@ static void step_revert(struct run *r)
 static void step_compact(struct run *r)
 {
     uint64_t last = r->w.o.last;
-    if (roll(r, 2)) ask(r, (struct asking){.act = ASK_RULE, .text = roll(r, 2)});
+    if (!r->compacted || roll(r, 2)) ask(r, (struct asking){.act = ASK_RULE, .text = roll(r, 2)});
     if (roll(r, 3) == 0 && last) ask(r, (struct asking){.act = ASK_RULE, .point = point_at_or_before(&r->w.o, 1 + roll(r, last))});
     await(r, 0);
     if (r->w.failed || is_broken(r)) return;
@@ -606,7 +606,7 @@ static struct run *run_new(struct command_bed *b, uint64_t seed)
     r->os = os_sim_new(seed);
     r->dice = r->seed = seed;
     r->always = seed % 2 == 0;
-    r->compacts = seed % 3 == 0;
+    r->compacts = seed % 3 == 1;
     view_start(&r->w.o.now);
     return r;
 }
