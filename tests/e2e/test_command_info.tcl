@@ -1,26 +1,5 @@
 # COMMAND INFO and GETKEYSANDFLAGS of every command that both servers have: as redis-server says them.
-source [file join [file dirname [info script]] .. golden resp.tcl]
-set server $env(VARVE_SERVER)
-set root [exec mktemp -d]
-set pass 0
-set fail 0
-proc expect {ok what} { global pass fail; if {$ok} { incr pass } else { incr fail; puts "failed: $what" } }
-proc free_port {} {
-    set s [socket -server {} -myaddr 127.0.0.1 0]
-    set port [lindex [fconfigure $s -sockname] 2]
-    close $s
-    return $port
-}
-proc start {args} {
-    set port [free_port]
-    lappend ::pids [exec {*}$args --port $port >& /dev/null &]
-    for {set i 0} {$i < 1000} {incr i} {
-        if {![catch {exec redis-cli -p $port PING} out] && $out eq "PONG"} { return [resp_connect $port 2] }
-        after 10
-    }
-    puts "failed: [lindex $args 0] does not start"
-    exit 1
-}
+source [file join [file dirname [info script]] bed.tcl]
 # A reply as plain lists.
 proc plain {reply} {
     lassign $reply kind value
@@ -73,8 +52,4 @@ foreach line {
     set b [plain [resp_ask $redis [concat COMMAND GETKEYSANDFLAGS $line]]]
     expect [expr {$a eq $b}] "keys of '$line': $a, with redis-server $b"
 }
-foreach pid $pids { exec kill $pid }
-foreach pid $pids { while {![catch {exec kill -0 $pid}]} { after 10 } }
-file delete -force $root
-puts "command_info: $pass passed, $fail failed"
-exit [expr {$fail > 0}]
+done command_info

@@ -1,34 +1,10 @@
 # DUMP and RESTORE between this server and a real redis-server, both ways, bytes and errors.
-source [file dirname [info script]]/../golden/resp.tcl
-set pass 0
-set fail 0
-proc expect {ok what} {
-    global pass fail
-    if {$ok} { incr pass } else { incr fail; puts "failed: $what" }
-}
-proc free_port {} {
-    set s [socket -server {} -myaddr 127.0.0.1 0]
-    set port [lindex [fconfigure $s -sockname] 2]
-    close $s
-    return $port
-}
-proc start {args} {
-    global pids
-    set port [free_port]
-    lappend pids [exec {*}$args --port $port --bind 127.0.0.1 >& /dev/null &]
-    for {set i 0} {$i < 1000} {incr i} {
-        if {![catch {resp_connect $port 2} s] && ![catch {resp_ask $s PING} pong] && [lindex $pong 1] eq "PONG"} {return $s}
-        after 10
-    }
-    error "no server: $args"
-}
+source [file join [file dirname [info script]] bed.tcl]
 proc value {r} {lindex $r 1}
 
-set dir [exec mktemp -d]
-file mkdir $dir/redis
-set pids {}
-set ours [start $env(VARVE_SERVER) --dir $dir/data]
-set redis [start redis-server --dir $dir/redis --save "" --appendonly no]
+file mkdir $root/redis
+set ours [start $server --dir $root/data]
+set redis [start redis-server --dir $root/redis --save "" --appendonly no]
 
 expr {srand(5)}
 proc random_text {} {
@@ -79,8 +55,4 @@ expect [string match "*Bad data format*" [value [resp_ask $redis [list RESTORE d
 expect [expr {[value [resp_ask $redis PING]] eq "PONG"}] "redis-server lives"
 expect [expr {[value [resp_ask $ours [list RESTORE d:2 0 $doc]]] eq "OK" && [value [resp_ask $ours {DGET d:2}]] eq {{"a":[1,2.0]}}}] "ours takes its document back"
 
-foreach pid $pids {catch {exec kill $pid}}
-foreach pid $pids {for {set i 0} {$i < 1000 && ![catch {exec kill -0 $pid}]} {incr i} {after 5}}
-file delete -force $dir
-puts "dump: $pass passed, $fail failed"
-exit [expr {$fail > 0}]
+done dump

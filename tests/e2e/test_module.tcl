@@ -1,21 +1,7 @@
 # A family as a loadable module: a server that was linked without strings gets them by MODULE LOAD, with everything they do elsewhere.
-set server $env(VARVE_BUILD)/tests/server-without-string
+source [file join [file dirname [info script]] bed.tcl]
 set module $env(VARVE_BUILD)/modules/string.so
-set dir [exec mktemp -d]
-set pass 0
-set fail 0
-
-proc expect {ok what} {
-    global pass fail
-    if {$ok} { incr pass } else { incr fail; puts "failed: $what" }
-}
-proc ask {args} { global port; if {[catch {exec redis-cli -p $port {*}$args} out]} { return "error: $out" }; return $out }
-
-set s [socket -server {} -myaddr 127.0.0.1 0]
-set port [lindex [fconfigure $s -sockname] 2]
-close $s
-set pid [exec $server --port $port --dir $dir/data --enable-module-command yes >& $dir/log &]
-for {set i 0} {$i < 1000 && [ask PING] ne "PONG"} {incr i} { after 10 }
+start $env(VARVE_BUILD)/tests/server-without-string --dir $root/data --enable-module-command yes
 
 expect [string match "*unknown command*" [ask SET k v]] "there are no strings before"
 expect [expr {[ask DPUT d {{}}] ne ""}] "other families are there"
@@ -35,8 +21,4 @@ expect [expr {[ask MODULE UNLOAD string] eq "OK"}] "the module unloads"
 expect [string match "*unknown command*" [ask GET k]] "its commands are gone"
 expect [expr {[ask MODULE LOAD $module] eq "OK" && [ask GET k] eq "vw"}] "loaded again it finds its data"
 
-catch {exec redis-cli -p $port SHUTDOWN}
-for {set i 0} {$i < 1000 && ![catch {exec kill -0 $pid}]} {incr i} { after 10 }
-file delete -force $dir
-puts "module: $pass passed, $fail failed"
-exit [expr {$fail > 0}]
+done module

@@ -1,40 +1,7 @@
 # varve log, show and diff over a store that a server wrote and was stopped, or killed.
-set server $env(VARVE_SERVER)
+source [file join [file dirname [info script]] bed.tcl]
 set tool [file join [file dirname $server] varve]
-set root [exec mktemp -d]
-set pass 0
-set fail 0
 
-proc expect {ok what {seen ""}} {
-    global pass fail
-    if {[uplevel 1 [list expr $ok]]} { incr pass } else { incr fail; puts "failed: $what"; if {$seen ne ""} { puts $seen } }
-}
-proc free_port {} {
-    set s [socket -server {} -myaddr 127.0.0.1 0]
-    set port [lindex [fconfigure $s -sockname] 2]
-    close $s
-    return $port
-}
-proc ask {args} {
-    global port
-    return [exec redis-cli -p $port {*}$args]
-}
-proc start {} {
-    global server root port pid
-    set port [free_port]
-    set pid [exec $server --port $port --dir $root/data >& $root/log &]
-    for {set i 0} {$i < 1000} {incr i} {
-        if {![catch {ask PING} out] && $out eq "PONG"} return
-        after 10
-    }
-    puts "failed: the server does not start"
-    exit 1
-}
-proc finish {signal} {
-    global pid
-    exec kill -$signal $pid
-    while {![catch {exec kill -0 $pid}]} { after 10 }
-}
 # What the tool prints; its exit status goes into ::status.
 proc varve {args} {
     global tool status
@@ -49,7 +16,7 @@ proc varve {args} {
     return $out
 }
 
-start
+start $server --dir $root/data
 set first [lindex [ask DPUT user:7 {{"plan":"free","tags":[],"big":9007199254740993}} NOTE "signed up"] 0]
 ask DPUT user:8 {"x"}
 ask DLINK user:7 owns user:8
@@ -120,7 +87,7 @@ varve diff $root/data $before $first
 expect {$status == 2} "points the other way round are refused"
 
 # A flush: every key differs.
-start
+start $server --dir $root/data
 set head [lindex [ask DPUT last {1}] 0]
 ask FLUSHALL
 set flush [expr {$head + 1}]
@@ -129,7 +96,7 @@ expect {[varve diff $root/data $head --name-status] eq "D\tbatch:1\nD\tbinary\nD
 expect {[string first "flush  every database" [varve log $root/data -1]] >= 0} "log shows a flush"
 
 # Line differences are as small as diff's.
-start
+start $server --dir $root/data
 set seed [expr {int(rand() * 1000000)}]
 expr {srand($seed)}
 set pairs {}
@@ -164,11 +131,9 @@ foreach {words text} {
     set out [varve {*}[string map [list DATA $root/data] $words]]
     expect {$status == 2 && [string first $text $out] >= 0} "varve $words" $out
 }
-start
+start $server --dir $root/data
 set out [varve log $root/data]
 expect {$status == 2 && [string first "a server has" $out] >= 0} "a running server's store is left alone" $out
 finish TERM
 
-file delete -force $root
-puts "past: $pass passed, $fail failed"
-exit [expr {$fail > 0}]
+done past

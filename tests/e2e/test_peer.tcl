@@ -1,33 +1,10 @@
 # The same random commands to this server and to redis-server: each reply must be the same, errors included. Strings, keys, expiry, transactions, two databases.
 # PEER_SEED and PEER_STEPS choose others; a failure prints the seed and the step.
-source [file join [file dirname [info script]] .. golden resp.tcl]
-set server $env(VARVE_SERVER)
-set root [exec mktemp -d /tmp/varve-test-peer.XXXXXX]
-set pass 0
-set fail 0
+source [file join [file dirname [info script]] bed.tcl]
 set watching 0
 set steps [expr {[info exists env(PEER_STEPS)] ? $env(PEER_STEPS) : 6000}]
 set seeds [expr {[info exists env(PEER_SEED)] ? $env(PEER_SEED) : [list 1 2 [clock format [clock seconds] -format %Y%j]]}]
 
-proc free_port {} {
-    set s [socket -server {} -myaddr 127.0.0.1 0]
-    set port [lindex [fconfigure $s -sockname] 2]
-    close $s
-    return $port
-}
-proc start {name args} {
-    set port [free_port]
-    lappend ::pids [exec {*}$args --port $port >& $::root/$name.log &]
-    for {set i 0} {$i < 1000} {incr i} {
-        if {![catch {resp_connect $port 2} s]} {
-            if {![catch {resp_ask $s PING} pong] && [lindex $pong 1] eq "PONG"} { return $s }
-            catch {close $s}
-        }
-        after 10
-    }
-    puts "failed: $name does not start"
-    exit 1
-}
 proc pick {args} { lindex $args [expr {int(rand() * [llength $args])}] }
 proc number {} { pick 0 1 -1 2 5 10 -3 007 +1 1.5 abc "" 9223372036854775807 -9223372036854775808 9223372036854775808 " 1" 100 }
 proc small {} { pick 0 1 -1 2 3 5 -3 7 12 -100 100 }
@@ -114,8 +91,8 @@ proc both {words} {
     return 0
 }
 
-set varve [start varve $server --dir $root/v --bind 127.0.0.1 --databases 16]
-set redis [start redis redis-server --save {} --dir $root --bind 127.0.0.1]
+set varve [start $server --dir $root/v --databases 16]
+set redis [start redis-server --save {} --dir $root]
 foreach seed $seeds {
     expr {srand($seed)}
     puts "seed $seed"
@@ -153,8 +130,4 @@ set after [resp_field [resp_ask $varve DINFO] seq]
 resp_ask $varve {CLIENT UNPAUSE}
 if {$gone eq {: 0} && $before == $after} { incr pass } else { incr fail; puts "failed: paused: $gone, log from $before to $after" }
 
-foreach pid $pids { exec kill $pid }
-foreach pid $pids { while {![catch {exec kill -0 $pid}]} { after 10 } }
-file delete -force $root
-puts "peer: $pass passed, $fail failed"
-exit [expr {$fail > 0}]
+done peer
