@@ -1,5 +1,5 @@
 /* Ranges of one field through a sorted index, against sorting the model's documents. */
-#include "unit/engine/foldbed.h"
+#include "unit/engine/sortedbed.h"
 
 struct want {
     const struct node *n;
@@ -109,12 +109,6 @@ static void check_range(struct bed *b, const struct range_options *o)
     assert_true(estimate >= n && estimate <= b->n);
 }
 
-static void build_all(struct bed *b)
-{
-    bed_step(b);
-    while (fold_build(b->e.fold, 2) == E_OK) bed_step(b);
-}
-
 static slice a_value(struct bed *b, struct rng *r, char *json)
 {
     random_document(r, json, BED_DOCUMENT_MAX);
@@ -152,96 +146,15 @@ static void define(struct bed *b)
     }
 }
 
-static void test_kept(void **state)
+static void define_one(struct bed *b, uint8_t op)
 {
-    struct rng r = rng_start("kept", 41);
-    for (int round = 0; round < 6; round++) {
-        struct bed *b = bed_new();
-        define(b);
-        build_all(b);
-        for (int i = 0; i < 10; i++) {
-            random_history(b, &r, 60);
-            check_random(b, &r, 60);
-        }
-        bed_free(b);
-    }
+    bed_define(b, 0, "a", path_text, op);
 }
 
-static void test_built(void **state)
-{
-    struct rng r = rng_start("built", 42);
-    for (int round = 0; round < 10; round++) {
-        struct bed *b = bed_new();
-        random_history(b, &r, 300);
-        define(b);
-        bed_step(b);
-        int rc = E_OK;
-        for (int i = 0; rc == E_OK; i++) { /* documents change while their turn comes */
-            rc = fold_build(b->e.fold, 1);
-            bed_step(b);
-            random_history(b, &r, rng_below(&r, 12));
-        }
-        assert_int_equal(rc, E_AGAIN);
-        check_random(b, &r, 100);
-        random_history(b, &r, 100);
-        check_random(b, &r, 100);
-        if (round % 2) {
-            assert_int_equal(index_flush(b->e.index), E_OK);
-            check_random(b, &r, 100);
-        }
-        if (round % 3 == 0) { /* dropped, and defined anew */
-            bed_define(b, 0, "a", path_text, NODE_DELETE);
-            random_history(b, &r, 20);
-            bed_define(b, 0, "a", path_text, NODE_PUT);
-            build_all(b);
-            check_random(b, &r, 100);
-        }
-        bed_free(b);
-    }
-}
-
-/* The build is cut by a crash: its position is that of the books, its entries may be ahead. */
-static void test_crash(void **state)
-{
-    struct rng r = rng_start("crash", 43);
-    for (int round = 0; round < 30; round++) {
-        struct bed *b = bed_new();
-        struct buf saved = {0};
-        struct run_id runs[8];
-        uint64_t covers;
-        random_history(b, &r, 200);
-        define(b);
-        bed_step(b);
-        for (uint64_t i = rng_below(&r, 6); i > 0; i--) {
-            if (fold_build(b->e.fold, 1) == E_OK) bed_step(b);
-            random_history(b, &r, rng_below(&r, 4));
-        }
-        fold_save(b->e.fold, &saved);
-        uint64_t books = fold_seq(b->e.fold);
-        for (uint64_t i = rng_below(&r, 12); i > 0; i--) {
-            random_history(b, &r, rng_below(&r, 10));
-            if (fold_build(b->e.fold, 1) == E_OK) bed_step(b);
-        }
-        assert_int_equal(index_flush(b->e.index), E_OK);
-        size_t n_runs = index_runs(b->e.index, runs, 8, &covers);
-        index_retire(b->e.index);
-        random_history(b, &r, rng_below(&r, 30));
-        fold_close(&b->e.fold);
-        index_close(&b->e.index);
-        bed_open_index(b, runs, n_runs);
-        bed_open_fold(b, buf_slice(&saved));
-        for (uint64_t s = books + 1; s <= b->n; s++) {
-            bed_refold(b, s, s);
-            index_step(b->e.index, s);
-            if (s < covers) assert_int_equal(fold_build(b->e.fold, 1), E_AGAIN);
-        }
-        build_all(b);
-        check_random(b, &r, 60);
-        fold_check(b->e.fold);
-        buf_fini(&saved);
-        bed_free(b);
-    }
-}
+static const struct sorted_test ordered_index = {define, define_one, check_random, 41};
+static void test_kept(void **state) { sorted_kept(&ordered_index); }
+static void test_built(void **state) { sorted_built(&ordered_index); }
+static void test_crash(void **state) { sorted_crash(&ordered_index); }
 
 /* A position stays right while the index moves on, and when it is dropped and made anew. */
 static void test_pinned(void **state)

@@ -1,5 +1,5 @@
 /* Documents by their words through a text index, against looking into every document of the model. */
-#include "unit/engine/foldbed.h"
+#include "unit/engine/sortedbed.h"
 
 #include "base/words.h"
 
@@ -84,12 +84,6 @@ static void check_text(struct bed *b, const struct text_options *o, bool resume)
     assert_true(estimate >= n);
 }
 
-static void build_all(struct bed *b)
-{
-    bed_step(b);
-    while (fold_build(b->e.fold, 2) == E_OK) bed_step(b);
-}
-
 static void check_random(struct bed *b, struct rng *r, int times)
 {
     static const char *const words[] = {"cat", "cats", "catalogue", "dog", "d\xc3\xb6g", "ox", "oxen", "2", "2b", "b", "plan", "absent",
@@ -117,94 +111,15 @@ static void define(struct bed *b)
         }
 }
 
-static void test_kept(void **state)
+static void define_one(struct bed *b, uint8_t op)
 {
-    struct rng r = rng_start("kept", 51);
-    for (int round = 0; round < 6; round++) {
-        struct bed *b = bed_new();
-        define(b);
-        build_all(b);
-        for (int i = 0; i < 10; i++) {
-            random_history(b, &r, 60);
-            check_random(b, &r, 80);
-        }
-        bed_free(b);
-    }
+    bed_define_kind(b, 0, "a", "$", op, SORTED_TEXT);
 }
 
-static void test_built(void **state)
-{
-    struct rng r = rng_start("built", 52);
-    for (int round = 0; round < 10; round++) {
-        struct bed *b = bed_new();
-        random_history(b, &r, 300);
-        define(b);
-        bed_step(b);
-        int rc = E_OK;
-        for (int i = 0; rc == E_OK; i++) { /* documents change while their turn comes */
-            rc = fold_build(b->e.fold, 1);
-            bed_step(b);
-            random_history(b, &r, rng_below(&r, 6));
-        }
-        assert_int_equal(rc, E_AGAIN);
-        check_random(b, &r, 100);
-        random_history(b, &r, 100);
-        check_random(b, &r, 100);
-        if (round % 2) assert_int_equal(index_flush(b->e.index), E_OK);
-        if (round % 3 == 0) { /* dropped, and defined anew */
-            bed_define(b, 0, "a", "$", NODE_DELETE);
-            random_history(b, &r, 20);
-            bed_define_kind(b, 0, "a", "$", NODE_PUT, SORTED_TEXT);
-            build_all(b);
-        }
-        check_random(b, &r, 100);
-        bed_free(b);
-    }
-}
-
-/* The build is cut by a crash again and again: its position is that of the books, its entries may be ahead. */
-static void test_crash(void **state)
-{
-    struct rng r = rng_start("crash", 53);
-    for (int round = 0; round < 20; round++) {
-        struct bed *b = bed_new();
-        random_history(b, &r, 200);
-        define(b);
-        bed_step(b);
-        for (int crash = 0; crash < 8; crash++) {
-            struct buf saved = {0};
-            struct run_id runs[64];
-            uint64_t covers;
-            for (uint64_t i = rng_below(&r, 6); i > 0; i--) {
-                if (fold_build(b->e.fold, 1) == E_OK) bed_step(b);
-                random_history(b, &r, rng_below(&r, 4));
-            }
-            fold_save(b->e.fold, &saved);
-            uint64_t books = fold_seq(b->e.fold);
-            for (uint64_t i = rng_below(&r, 8); i > 0; i--) {
-                random_history(b, &r, rng_below(&r, 6));
-                if (fold_build(b->e.fold, 1) == E_OK) bed_step(b);
-            }
-            int rc = index_flush(b->e.index);
-            assert_true(rc == E_OK || rc == E_AGAIN);
-            size_t n_runs = index_runs(b->e.index, runs, 64, &covers);
-            index_retire(b->e.index);
-            random_history(b, &r, rng_below(&r, 20));
-            fold_close(&b->e.fold);
-            index_close(&b->e.index);
-            bed_open_index(b, runs, n_runs);
-            bed_open_fold(b, buf_slice(&saved));
-            for (uint64_t s = books + 1; s <= b->n; s++) {
-                bed_refold(b, s, s);
-                index_step(b->e.index, s);
-            }
-            buf_fini(&saved);
-        }
-        build_all(b);
-        check_random(b, &r, 80);
-        bed_free(b);
-    }
-}
+static const struct sorted_test text_index = {define, define_one, check_random, 51};
+static void test_kept(void **state) { sorted_kept(&text_index); }
+static void test_built(void **state) { sorted_built(&text_index); }
+static void test_crash(void **state) { sorted_crash(&text_index); }
 
 /* Many documents and many words under one prefix: passes, each of them cut by turns. */
 static void test_passes(void **state)
