@@ -1,7 +1,10 @@
 /* Collections at a point, in name order.
  *
  * The newest point is read from the book. A past one has no book: the documents are walked (range C, a key's transitions side by side, newest first), and of each that was
- * there in the point's generation the versions (range V) are counted, of one snapshot. So it costs what the history of the documents costs, in turns.
+ * there in the point's generation the versions (range V) are sought and counted, of one snapshot. So it costs what the history of the documents costs, in turns.
+ *
+ * Where most keys are documents, and nothing of them was ever dropped, range V alone tells it all: a step from entry to entry costs a twentieth of a search. Keys come by
+ * their hash there and names in any order, so that with many collections the walk begins anew by documents.
  *
  * Names come nearly in order, as keys do: only a name that is the beginning of others ("a" of "a!b") comes behind them. They are kept sorted in an array, so
  * that a new one is put near its end; the memory is that of the answer. */
@@ -12,8 +15,10 @@
 #define SEEK_COST         8    /* in steps */
 #define FIND_COST         16
 #define TURN_STEPS        4096 /* before E_AGAIN: about a millisecond */
+#define PLAIN_SHARE       8    /* so many versions for one transition of a document, and V alone is not worth while */
+#define NAMES_MAX         1024 /* in any order */
 
-enum place { COLL_NEXT_KEY, COLL_VERSIONS, COLL_GIVING };
+enum place { COLL_NEXT_KEY, COLL_VERSIONS, COLL_ALL_VERSIONS, COLL_GIVING };
 
 struct coll_cursor {
     struct engine *e;
@@ -24,6 +29,7 @@ struct coll_cursor {
     struct buf key, other, probe;
     bool left, ended;          /* docs is at the key behind the one at hand; at its end */
     bool stood;                /* what the transition of the key at hand says */
+    unsigned passed;           /* entries of it in a row that do not matter */
     bool newest, started;      /* of its versions: none was looked at; the iterator is at them */
     struct coll_counts counts; /* of the key at hand so far */
     struct collection **v;     /* by name */
@@ -163,6 +169,94 @@ static int count_versions(struct coll_cursor *c)
     return E_OK;
 }
 
+/* ---- versions alone ---- */
+
+/* Adds up the key whose name, as its V entries have it, is in c->key. */
+static void add_key(struct coll_cursor *c)
+{
+    if (c->key.n == 0 || c->counts.versions == 0) return;
+    slice key = slice_of(c->key.p + RANGE_VERSION_HEAD, c->key.n - RANGE_VERSION_HEAD);
+    struct collection *k = named(c, collection_of(key));
+    k->counts.docs += c->counts.docs;
+    k->counts.versions += c->counts.versions;
+    k->counts.bytes += c->counts.bytes;
+}
+
+/* The entry under the iterator. *skip: the next that matters is behind all with a seq above this one. */
+static int count_entry(struct coll_cursor *c, uint64_t *skip)
+{
+    struct version v;
+    slice entry = index_key(c->versions);
+    if (entry.n < RANGE_VERSION_HEAD + 8) return err_note(E_CORRUPT, "a version's index key is too short");
+    uint64_t seq = ~get_be64(entry.p + entry.n - 8);
+    slice name = slice_of(entry.p, entry.n - 8);
+    if (!slice_eq(name, buf_slice(&c->key))) {
+        add_key(c);
+        buf_clear(&c->key);
+        buf_add_slice(&c->key, name);
+        c->counts = (struct coll_counts){0};
+        c->newest = true;
+        c->passed = 0;
+    }
+    *skip = UINT64_MAX;
+    if (seq > c->at || seq <= c->flushed) {
+        if (++c->passed > STEPS_BEFORE_SEEK) *skip = seq > c->at ? c->at : 0;
+        return E_OK;
+    }
+    int rc = range_version_parse_value(index_value(c->versions), seq, &v);
+    if (rc) return rc;
+    bool doc = v.type == TYPE_DOCUMENT && v.op <= NODE_META;
+    c->counts.docs += doc && c->newest;
+    c->counts.versions += doc;
+    c->counts.bytes += doc ? v.bytes : 0;
+    c->newest = false;
+    c->passed = 0;
+    return E_OK;
+}
+
+/* E_END: all are counted. */
+static int count_all_versions(struct coll_cursor *c)
+{
+    uint64_t skip = UINT64_MAX;
+    int rc = E_OK;
+    while (!rc && c->n <= NAMES_MAX) {
+        if (c->looked >= TURN_STEPS) return E_AGAIN;
+        rc = count_entry(c, &skip);
+        if (rc) return rc;
+        c->looked += skip == UINT64_MAX ? 1 : SEEK_COST;
+        if (skip == UINT64_MAX) {
+            rc = index_next(c->versions);
+            continue;
+        }
+        buf_clear(&c->probe);
+        buf_add_slice(&c->probe, buf_slice(&c->key));
+        put_be64(buf_reserve(&c->probe, 8), ~skip);
+        c->probe.n += 8;
+        if (skip == 0) buf_add_byte(&c->probe, 0); /* behind its oldest */
+        c->passed = 0;
+        rc = index_seek(c->versions, buf_slice(&c->probe));
+    }
+    if (rc == E_END) add_key(c);
+    if (rc) return rc;
+    for (size_t i = 0; i < c->n; i++) mem_free(c->v[i]); /* too many names for this way */
+    c->n = c->last = 0;
+    c->place = COLL_NEXT_KEY;
+    return E_OK;
+}
+
+/* Versions alone, where they are enough and it is worth while. */
+static int choose_way(struct coll_cursor *c, slice docs[2], slice versions[2])
+{
+    uint64_t n_docs = 0, n_versions = 0;
+    if (book_get(&c->e->fold->horizon[HORIZON_DOCUMENT_CHANGES]) > 0) return E_OK;
+    int rc = index_estimate(c->e->index, docs[0], docs[1], &n_docs);
+    if (!rc) rc = index_estimate(c->e->index, versions[0], versions[1], &n_versions);
+    if (rc || n_versions / PLAIN_SHARE > n_docs) return rc;
+    rc = index_seek(c->versions, versions[0]);
+    if (!rc) c->place = COLL_ALL_VERSIONS;
+    return rc == E_END ? E_OK : rc;
+}
+
 /* ---- the cursor ---- */
 
 /* The common beginning of the versions of a lineage's keys. */
@@ -175,7 +269,7 @@ static void versions_of_all(struct buf *out, const struct coll_cursor *c)
 static int open_past(struct coll_cursor *c)
 {
     struct index_snap *s = NULL;
-    struct buf lower = {0}, upper = {0};
+    struct buf lower = {0}, upper = {0}, oldest = {0}, behind = {0};
     int rc = index_snapshot(c->e->index, INDEX_ALL, &s);
     /* Behind the snapshot: it rises before the first trace goes. */
     if (!rc && c->at < book_get(&c->e->fold->horizon[HORIZON_DOCUMENTS])) rc = E_PRUNED;
@@ -183,17 +277,19 @@ static int open_past(struct coll_cursor *c)
     range_doc_from(&lower, c->lineage, (slice){0});
     range_doc_from(&upper, c->lineage, (slice){0});
     range_end(&upper);
+    versions_of_all(&oldest, c);
+    versions_of_all(&behind, c);
+    range_end(&behind);
     if (!rc) rc = index_iter_open(s, buf_slice(&lower), buf_slice(&upper), &c->docs);
     if (!rc) rc = index_seek(c->docs, buf_slice(&lower));
     c->ended = rc == E_END;
     c->left = true;
     if (rc == E_END) rc = E_OK;
-    versions_of_all(&lower, c);
-    versions_of_all(&upper, c);
-    range_end(&upper);
-    if (!rc) rc = index_iter_open(s, buf_slice(&lower), buf_slice(&upper), &c->versions);
+    if (!rc) rc = index_iter_open(s, buf_slice(&oldest), buf_slice(&behind), &c->versions);
+    if (!rc && !c->ended)
+        rc = choose_way(c, (slice[2]){buf_slice(&lower), buf_slice(&upper)}, (slice[2]){buf_slice(&oldest), buf_slice(&behind)});
     index_snap_close(&s);
-    buf_fini(&lower), buf_fini(&upper);
+    buf_fini(&lower), buf_fini(&upper), buf_fini(&oldest), buf_fini(&behind);
     return rc;
 }
 
@@ -225,7 +321,10 @@ int coll_cursor_next(struct coll_cursor *c, slice *coll, struct coll_counts *n)
     int rc = c->failure;
     for (c->looked = 0; !rc && c->place != COLL_GIVING;) {
         if (c->looked >= TURN_STEPS) return E_AGAIN;
-        rc = c->place == COLL_NEXT_KEY ? next_key(c) : count_versions(c);
+        if (c->place == COLL_ALL_VERSIONS)
+            rc = count_all_versions(c);
+        else
+            rc = c->place == COLL_NEXT_KEY ? next_key(c) : count_versions(c);
         if (rc == E_AGAIN) return rc;
         if (rc == E_END) c->place = COLL_GIVING, rc = E_OK;
     }

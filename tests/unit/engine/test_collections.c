@@ -70,7 +70,15 @@ static void test_points(void **state)
         struct bed *b = bed_new();
         for (int i = 0; i < 10; i++) {
             random_history(b, &r, 50);
-            for (int k = 0; k < 20; k++) check(b, (uint16_t)rng_below(&r, BED_LINEAGES), random_point(b, &r), &s);
+            for (int k = 0; k < 20; k++) {
+                uint64_t at = random_point(b, &r);
+                uint16_t lineage = (uint16_t)rng_below(&r, BED_LINEAGES);
+                for (uint64_t dropped = 0; dropped < 2; dropped++) { /* the past is counted in another way when something was */
+                    book_set(&b->e.fold->horizon[HORIZON_DOCUMENT_CHANGES], dropped);
+                    check(b, lineage, at, &s);
+                }
+                book_set(&b->e.fold->horizon[HORIZON_DOCUMENT_CHANGES], 0);
+            }
         }
         bed_put(b, 0, "a:1", TYPE_DOCUMENT, "{}");
         bed_step(b);
