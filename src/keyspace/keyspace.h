@@ -98,11 +98,15 @@ struct ks_usage { uint64_t idle_ms; uint8_t freq; size_t bytes; bool loaded; };
 API int ks_usage(struct ks_ctx *c, slice key, struct ks_usage *out) MUST_CHECK; /* OBJECT IDLETIME/FREQ, MEMORY USAGE */
 /* RESTORE: what ks_usage then tells of a key that is in memory; nothing is logged. */
 API void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq);
-/* The key's state as WATCH must remember it. */
-API int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp) MUST_CHECK;
-/* Was the key written, deleted, flushed, swapped away or ended by time between two stamps? A key that was already past its expiry at the first, or one
- * that is absent in both databases of a swap, did not change. After two swaps a key counts as changed: where it was between them is not known. */
-API bool ks_watch_changed(uint64_t then, uint64_t now);
+/* The key's state as WATCH must remember it. Inside ks_enter. */
+struct ks_stamp {
+    uint64_t state; /* opaque */
+    uint64_t seq;   /* the newest then */
+};
+API int ks_watch(struct ks_ctx *c, uint16_t db, slice key, struct ks_stamp *out) MUST_CHECK;
+/* Was the key written, deleted, flushed, swapped away or ended by time since? A key that was already past its expiry then, or one that was absent whenever its
+ * database changed places and in those that came, did not change. Not inside a batch; with several loops in KS_EXCLUSIVE. */
+API int ks_watch_changed(struct ks_ctx *c, uint16_t db, slice key, const struct ks_stamp *then, bool *yes) MUST_CHECK;
 
 /* ---- reading the past ---- */
 /* The value at a point; *mem owns the bytes. Expiry is judged by the time of the point (the newest commit at or before it). Adds E_PRUNED (then out->seq = oldest readable

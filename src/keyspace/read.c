@@ -134,32 +134,103 @@ void ks_set_usage(struct ks_ctx *c, slice key, uint64_t idle_s, uint8_t freq)
     p.e->freq = freq;
 }
 
-/* Live: odd, by the head. Absent: even, by the head, so that making and deleting again shows; 0 for what never was or timed out, so that
- * databases may change places under a key that is in neither. */
-/* A stamp packs lineage (16 bits), the head's seq (47 bits, 0 for what time has ended) and whether the key is live. */
-#define STAMP_SEQ_BITS 47 /* above them a bit that says live, and the swaps of the database, modulo 2^16 */
+/* A state packs how often the database has changed places (16 bits, modulo), the head's seq (47 bits, 0 for what never was or was ended by time) and whether the key is live. So
+ * making and deleting again shows, and a key that is in neither of two databases looks alike. */
+#define STATE_SEQ_BITS 47
+#define STATE_LIVE     1u
 
-int ks_watch(struct ks_ctx *c, uint16_t db, slice key, uint64_t *stamp)
+/* *head: the newest version of the key, 0 = none is known. */
+static int state_of(struct ks_ctx *c, uint16_t db, slice key, uint64_t *state, uint64_t *head)
 {
     ASSERT(db < c->ks->databases);
     struct place p;
-    uint16_t lineage = c->ks->map[db];
-    *stamp = (uint64_t)c->ks->swaps[db] << (STAMP_SEQ_BITS + 1);
+    *state = (uint64_t)c->ks->swaps[db] << (STATE_SEQ_BITS + 1);
+    *head = 0;
     if (key.n > NODE_KEY_MAX) return E_OK;
-    int err = place_head(c, ks_line(c->ks, lineage), key, &p);
+    int err = place_head(c, ks_line(c->ks, c->ks->map[db]), key, &p);
     if (err != E_OK || p.e == NULL) return err;
+    *head = p.e->head;
     if (entry_live(p.e) && place_due(c, p.e)) return E_OK;
     if (p.e->marks & ENTRY_TIMED_OUT) return E_OK;
-    ASSERT(p.e->head >> STAMP_SEQ_BITS == 0);
-    *stamp |= p.e->head << 1 | entry_live(p.e);
+    ASSERT(p.e->head >> STATE_SEQ_BITS == 0);
+    *state |= p.e->head << 1 | (entry_live(p.e) ? STATE_LIVE : 0);
     return E_OK;
 }
 
-bool ks_watch_changed(uint64_t then, uint64_t now)
+int ks_watch(struct ks_ctx *c, uint16_t db, slice key, struct ks_stamp *out)
 {
-    uint16_t swaps = (uint16_t)((now >> (STAMP_SEQ_BITS + 1)) - (then >> (STAMP_SEQ_BITS + 1)));
-    if (swaps > 1) return true;
-    return swaps == 1 ? (then | now) & 1 : then != now;
+    uint64_t head;
+    struct engine_marks m;
+    ASSERT(out != NULL);
+    engine_get_marks(c->ks->engine, &m);
+    out->seq = m.last_seq;
+    return state_of(c, db, key, &out->state, &head);
+}
+
+/* Is there a version in [from, to]? The removal of what time had ended before changes nothing of a key that is absent. */
+static int was_written(struct ks_ctx *c, uint16_t lineage, slice key, uint64_t from, uint64_t to, bool absent, bool *yes)
+{
+    struct version_cursor *it = NULL;
+    struct version v;
+    if (from > to) return E_OK;
+    int err = engine_versions(c->ks->engine, SPACE_KEY, lineage, key, from, to, true, &it);
+    while (err == E_OK && !*yes && (err = version_next(it, &v)) == E_OK) *yes = !(absent && v.op == NODE_EXPIRE);
+    version_close(&it);
+    return err == E_END ? E_OK : err;
+}
+
+/* Does the key stand in the database that has come at `at`? */
+static int comes_along(struct ks_ctx *c, const struct db_view *db, slice key, uint64_t at, bool *yes)
+{
+    struct version v;
+    bool gone = false;
+    int err = engine_find(c->ks->engine, SPACE_KEY, db->lineage, key, at, FIND_ALL, &v);
+    bool live = err == E_OK && v.seq > db->flushed && v.op != NODE_DELETE && v.op != NODE_EXPIRE;
+    *yes = err == E_PRUNED; /* nobody knows */
+    if (live) err = past_gone_by(c->ks, v.expire_ms, at, &gone);
+    if (live && err == E_OK) *yes = !gone;
+    return err == E_NOTFOUND || err == E_PRUNED ? E_OK : err;
+}
+
+/* The database has changed places since: the log tells what the key was each time. A key that was live then went with the first swap. One that was absent is so until a
+ * version of it is written where the database is at that time, or another database comes that has it. */
+static int changed_by_swaps(struct ks_ctx *c, uint16_t db, slice key, const struct ks_stamp *then, bool *yes)
+{
+    struct engine *e = c->ks->engine;
+    struct engine_horizons h;
+    struct db_view view, next;
+    uint64_t at = then->seq;
+    int err = engine_catch_up(e, 0);
+    engine_get_horizons(e, &h);
+    *yes = at < h.changes || (then->state & STATE_LIVE); /* what is dropped cannot tell */
+    engine_db_at(e, db, at, &view);
+    while (err == E_OK && !*yes && at != UINT64_MAX) {
+        uint64_t event = engine_next_event(e, db, view.lineage, at);
+        err = was_written(c, view.lineage, key, at + 1, event == UINT64_MAX ? event : event - 1, true, yes);
+        if (err == E_OK && !*yes && event != UINT64_MAX) {
+            engine_db_at(e, db, event, &next);
+            if (next.lineage != view.lineage) err = comes_along(c, &next, key, event, yes);
+            view = next;
+        }
+        at = event;
+    }
+    return err;
+}
+
+int ks_watch_changed(struct ks_ctx *c, uint16_t db, slice key, const struct ks_stamp *then, bool *yes)
+{
+    uint64_t now, head;
+    ASSERT(c->batch == NULL);
+    int err = state_of(c, db, key, &now, &head);
+    if (err != E_OK) return err;
+    *yes = false;
+    if (key.n > NODE_KEY_MAX) return E_OK;
+    if ((then->state ^ now) >> (STATE_SEQ_BITS + 1)) return changed_by_swaps(c, db, key, then, yes);
+    *yes = then->state != now;
+    if (*yes || head <= then->seq || (then->state & STATE_LIVE)) return E_OK;
+    /* Absent then and ended by time now: it may have been made in between. */
+    err = engine_catch_up(c->ks->engine, 0);
+    return err == E_OK ? was_written(c, c->ks->map[db], key, then->seq + 1, UINT64_MAX, true, yes) : err;
 }
 
 struct db_view ks_db(struct ks_ctx *c, uint16_t db)

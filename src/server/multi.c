@@ -17,7 +17,7 @@ struct queued {
 struct watch {
     uint16_t db;
     slice key; /* owned */
-    uint64_t stamp;
+    struct ks_stamp stamp;
     bool failed;
 };
 struct transaction {
@@ -135,7 +135,7 @@ static void cmd_watch(struct call *c)
     for (int i = 1; i < c->argc; i++) {
         slice key = c->argv[i];
         if (watched_already(t, c->ks.db, key)) continue;
-        uint64_t stamp = 0;
+        struct ks_stamp stamp = {0};
         ks_enter(&c->ks, KS_SHARED, &key, 1);
         int rc = ks_watch(&c->ks, c->ks.db, key, &stamp);
         ks_leave(&c->ks);
@@ -159,8 +159,8 @@ static bool changed(struct call *c, const struct transaction *t)
 {
     for (size_t i = 0; t && i < t->n_watched; i++) {
         const struct watch *w = &t->watched[i];
-        uint64_t stamp = 0;
-        if (w->failed || ks_watch(&c->ks, w->db, w->key, &stamp) < 0 || ks_watch_changed(w->stamp, stamp)) return true;
+        bool yes = false;
+        if (w->failed || ks_watch_changed(&c->ks, w->db, w->key, &w->stamp, &yes) < 0 || yes) return true;
     }
     return false;
 }

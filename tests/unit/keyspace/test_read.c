@@ -121,42 +121,86 @@ static void test_usage_knows_idle_time_and_frequency(void **state)
     assert_int_equal(ks_usage(&f->c, S("none"), &u), E_NOTFOUND);
 }
 
-static uint64_t stamp(struct fixture *f, uint16_t db, const char *key)
+static struct ks_stamp stamp(struct fixture *f, uint16_t db, const char *key)
 {
-    uint64_t s;
+    struct ks_stamp s;
     assert_int_equal(ks_watch(&f->c, db, S(key), &s), E_OK);
     return s;
+}
+
+static bool changed(struct fixture *f, uint16_t db, const char *key, struct ks_stamp then)
+{
+    bool yes;
+    assert_int_equal(ks_watch_changed(&f->c, db, S(key), &then, &yes), E_OK);
+    return yes;
 }
 
 static void test_a_watch_sees_every_kind_of_change(void **state)
 {
     struct fixture *f = *state;
-    uint64_t none = stamp(f, 0, "k");
+    struct ks_stamp none = stamp(f, 0, "k");
     put(f, "k", "1");
-    uint64_t one = stamp(f, 0, "k");
-    assert_true(one != none && one == stamp(f, 0, "k"));
+    struct ks_stamp one = stamp(f, 0, "k");
+    assert_true(changed(f, 0, "k", none) && !changed(f, 0, "k", one));
     put(f, "k", "1");
-    uint64_t two = stamp(f, 0, "k");
-    assert_true(two != one);
+    struct ks_stamp two = stamp(f, 0, "k");
+    assert_true(changed(f, 0, "k", one));
     assert_int_equal(ks_delete(&f->c, S("k"), NULL), E_OK);
-    uint64_t gone = stamp(f, 0, "k");
-    assert_true(gone != two && gone != none); /* made and deleted since */
+    assert_true(changed(f, 0, "k", two) && changed(f, 0, "k", none)); /* made and deleted since */
     put(f, "k", "2");
-    uint64_t three = stamp(f, 0, "k");
+    struct ks_stamp three = stamp(f, 0, "k");
     assert_int_equal(ks_flush(&f->c, 0), E_OK);
-    assert_true(stamp(f, 0, "k") != three);
+    assert_true(changed(f, 0, "k", three));
+}
+
+static void swap(struct fixture *f, uint16_t a, uint16_t b)
+{
+    assert_int_equal(ks_swap(&f->c, a, b), E_OK);
+}
+
+static void test_a_watch_follows_swaps(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_stamp other = stamp(f, 0, "other"), there, here;
     put(f, "k", "3");
-    uint64_t four = stamp(f, 0, "k");
-    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
-    assert_true(ks_watch_changed(four, stamp(f, 0, "k")));
-    assert_false(ks_watch_changed(stamp(f, 1, "other"), stamp(f, 0, "other"))); /* absent in both */
-    four = stamp(f, 1, "k");
-    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
-    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
-    assert_true(ks_watch_changed(four, stamp(f, 1, "k"))); /* back where it was, but it had gone */
-    four = stamp(f, 1, "k");
-    assert_int_equal(ks_swap(&f->c, 0, 2), E_OK);
-    assert_int_equal(stamp(f, 1, "k"), four);
+    here = stamp(f, 0, "k"), there = stamp(f, 1, "k");
+    swap(f, 0, 1);
+    assert_true(changed(f, 0, "k", here) && changed(f, 1, "k", there));
+    assert_false(changed(f, 0, "other", other)); /* absent in both */
+    swap(f, 0, 1);
+    assert_true(changed(f, 0, "k", here)); /* back where it was, but it had gone */
+    assert_true(changed(f, 1, "k", there));
+    swap(f, 0, 2);
+    swap(f, 2, 1);
+    assert_false(changed(f, 0, "other", other)); /* absent wherever it was */
+    put(f, "other", "x");
+    assert_int_equal(ks_delete(&f->c, S("other"), NULL), E_OK);
+    swap(f, 0, 1);
+    assert_true(changed(f, 0, "other", other)); /* came and went before the swap */
+    other = stamp(f, 0, "other");
+    here = stamp(f, 3, "k");
+    swap(f, 1, 2);
+    assert_false(changed(f, 0, "other", other) || changed(f, 3, "k", here)); /* others' places */
+}
+
+static void test_a_watch_tells_what_a_swap_brings_from_what_was_there(void **state)
+{
+    struct fixture *f = *state;
+    f->c.db = 1;
+    put_until(f, "k", "v", f->c.now_ms + 5);
+    put(f, "flushed", "v");
+    assert_int_equal(ks_flush(&f->c, 1), E_OK);
+    put(f, "gone", "v");
+    assert_int_equal(ks_delete(&f->c, S("gone"), NULL), E_OK);
+    put(f, "stands", "v");
+    f->c.db = 0;
+    struct ks_stamp gone = stamp(f, 0, "gone"), flushed = stamp(f, 0, "flushed"), stands = stamp(f, 0, "stands");
+    swap(f, 0, 1);
+    assert_false(changed(f, 0, "gone", gone) || changed(f, 0, "flushed", flushed));
+    assert_true(changed(f, 0, "stands", stands));
+    swap(f, 1, 0);
+    assert_true(changed(f, 0, "stands", stands)); /* it has been there */
+    assert_false(changed(f, 0, "gone", gone));
 }
 
 static void test_a_still_context_writes_no_removal(void **state)
@@ -180,25 +224,32 @@ static void test_a_stale_key_is_like_one_that_never_was(void **state)
 {
     struct fixture *f = *state;
     put_until(f, "k", "v", f->c.now_ms + 5);
-    uint64_t fresh = stamp(f, 0, "k");
+    struct ks_stamp fresh = stamp(f, 0, "k");
     f->c.now_ms += 5;
-    uint64_t stale = stamp(f, 0, "k");
-    assert_true(ks_watch_changed(fresh, stale));
-    assert_false(ks_watch_changed(stale, stamp(f, 1, "k"))); /* as a swap would show it */
-    assert_absent(f, "k");                                   /* logs the removal */
-    assert_false(ks_watch_changed(stale, stamp(f, 0, "k")));
+    struct ks_stamp stale = stamp(f, 0, "k");
+    assert_true(changed(f, 0, "k", fresh));
+    assert_absent(f, "k"); /* logs the removal */
+    assert_false(changed(f, 0, "k", stale));
+    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
+    assert_false(changed(f, 0, "k", stale));
+    assert_int_equal(ks_swap(&f->c, 0, 1), E_OK);
     put_until(f, "k", "v", f->c.now_ms + 5);
     f->c.now_ms += 5;
     stale = stamp(f, 0, "k");
     assert_int_equal(ks_flush(&f->c, 0), E_OK);
-    assert_false(ks_watch_changed(stale, stamp(f, 0, "k")));
+    assert_false(changed(f, 0, "k", stale));
+    put_until(f, "k", "v", f->c.now_ms + 5);
+    f->c.now_ms += 5;
+    assert_true(changed(f, 0, "k", stale)); /* made since, and ended by time */
+    assert_absent(f, "k");
+    assert_true(changed(f, 0, "k", stale));
 }
 
 static void test_a_key_beyond_the_limit_is_absent_and_too_big_to_write(void **state)
 {
     struct fixture *f = *state;
     struct ks_value v;
-    uint64_t s;
+    struct ks_stamp s;
     uint8_t *big = mem_zalloc(NODE_KEY_MAX + 1);
     slice key = slice_of(big, NODE_KEY_MAX + 1);
     assert_int_equal(ks_get(&f->c, key, &v), E_NOTFOUND);
@@ -220,6 +271,8 @@ int main(void)
         WITH_KEYSPACE(test_reading_an_expired_key_logs_its_removal_once),
         WITH_KEYSPACE(test_usage_knows_idle_time_and_frequency),
         WITH_KEYSPACE(test_a_watch_sees_every_kind_of_change),
+        WITH_KEYSPACE(test_a_watch_follows_swaps),
+        WITH_KEYSPACE(test_a_watch_tells_what_a_swap_brings_from_what_was_there),
         WITH_KEYSPACE(test_a_still_context_writes_no_removal),
         WITH_KEYSPACE(test_a_stale_key_is_like_one_that_never_was),
         WITH_KEYSPACE(test_a_key_beyond_the_limit_is_absent_and_too_big_to_write),
