@@ -271,7 +271,7 @@ static inline void waiter_ask(const char *block)
     waiter.count = 1 + (long long)rnd(20);
     waiter.with_data = rnd(2);
     snprintf(command, sizeof command, "DCHANGES FROM %lld%s COUNT %lld%s BLOCK %s", waiter.from, waiter.filter.text, waiter.count, waiter.with_data ? " WITHDATA" : "", block);
-    say(waiter.r, command); /* its spaces part the words */
+    ask_ahead(waiter.r, command); /* its spaces part the words */
     waiter.waiting = true;
 }
 

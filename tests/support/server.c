@@ -267,7 +267,7 @@ static redisReply *vask(redisContext *r, const char *format, va_list ap)
     abort();
 }
 
-void say(redisContext *r, const char *format, ...)
+void ask_ahead(redisContext *r, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);

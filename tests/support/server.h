@@ -28,8 +28,8 @@ void server_log_tail(const struct server *s);    /* to stderr */
 
 /* A command that must not fail to be sent; the reply is the caller's. */
 redisReply *ask(redisContext *r, const char *format, ...);
-/* The two halves of it: the answer of a command that was said is heard later, on the same connection, in turn. */
-void say(redisContext *r, const char *format, ...);
+/* The two halves of it: the answer of a command that was asked ahead is heard later, on the same connection, in turn. */
+void ask_ahead(redisContext *r, const char *format, ...);
 redisReply *hear(redisContext *r);
 /* The same for its integer, status or text; the reply is freed. */
 long long ask_int(redisContext *r, const char *format, ...);
