@@ -6,7 +6,7 @@
 
 static bool as_integer(const struct ks_value *v, int64_t *out)
 {
-    return v->type == TYPE_STRING && !(v->flags & NODE_ENC_RAW) && num_parse_i64(v->blob, out);
+    return v->type == TYPE_STRING && !(v->flags & (NODE_ENC_RAW | KS_ENC_TEXT)) && num_parse_i64(v->blob, out);
 }
 
 static const char *encoding(const struct ks_value *v)

@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-static int put_number(struct call *c, const char *text, size_t n)
+static int put_number(struct call *c, const char *text, size_t n, uint16_t flags)
 {
-    static const struct ks_write w = {.expiry = KS_EXPIRY_KEEP};
+    const struct ks_write w = {.expiry = KS_EXPIRY_KEEP, .flags = flags};
     int err = ks_put(&c->ks, c->argv[1], TYPE_STRING, slice_of(text, n), &w);
     if (err == E_OK) notify_dirty(c, 1);
     return err;
@@ -20,7 +20,7 @@ static void add(struct call *c, int64_t by)
     if (!string_get(c, c->argv[1], &v, &found)) return;
     if (found && !num_parse_i64(v.blob, &value)) return reply_not_integer(c);
     if (__builtin_add_overflow(value, by, &value)) return reply_error(c, "ERR increment or decrement would overflow");
-    int err = put_number(c, text, num_format_i64(text, value));
+    int err = put_number(c, text, num_format_i64(text, value), 0);
     if (err != E_OK) return reply_failure(c, err);
     reply_int(c, value);
 }
@@ -60,7 +60,7 @@ void cmd_incrbyfloat(struct call *c)
     value += by;
     if (isnan(value) || isinf(value)) return reply_error(c, "ERR increment would produce NaN or Infinity");
     size_t n = num_format_ldouble(text, value);
-    int err = put_number(c, text, n);
+    int err = put_number(c, text, n, KS_ENC_TEXT); /* even when they are those of an integer */
     if (err != E_OK) return reply_failure(c, err);
     reply_bulk(c, slice_of(text, n));
 }

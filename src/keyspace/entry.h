@@ -43,7 +43,7 @@ struct entry {
     uint32_t used_s : 24; /* second of the last access, modulo 2^24 */
     uint32_t freq : 8;    /* logarithmic access counter */
     uint16_t key_bytes;
-    uint16_t spare;
+    uint16_t as_text; /* not 0: KS_ENC_TEXT */
 };
 #define ENTRY_HEADER_BYTES 32
 _Static_assert(sizeof(struct entry) == ENTRY_HEADER_BYTES, "the header is half a cache line");

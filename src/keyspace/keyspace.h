@@ -75,9 +75,11 @@ API int ks_commit(struct ks_ctx *c) MUST_CHECK;
 API void ks_abort(struct ks_ctx *c); /* all is as it was before begin */
 
 /* ---- reading the present ---- */
+/* A string's digits are shown as text (INCRBYFLOAT), as long as the key is in memory: the log does not tell. */
+#define KS_ENC_TEXT 0x8000
 struct ks_value {             /* borrowed; valid until the next write or the end of the command */
     uint8_t type;             /* enum node_type */
-    uint16_t flags;           /* NODE_ENC_RAW … of the head */
+    uint16_t flags;           /* NODE_ENC_RAW … of the head, and KS_ENC_TEXT */
     slice blob;               /* the bytes */
     uint64_t seq, ver;
     uint64_t expire_ms;       /* 0 = none */
@@ -139,7 +141,7 @@ API void ks_walk_close(struct ks_walk **w);
 /* ---- writing: each call is one node ---- */
 enum ks_expiry { KS_EXPIRY_CLEAR, KS_EXPIRY_KEEP, KS_EXPIRY_SET };
 struct ks_write {             /* zero = plain write, no expiry */
-    uint16_t flags;           /* NODE_ENC_RAW */
+    uint16_t flags;           /* NODE_ENC_RAW, KS_ENC_TEXT */
     enum ks_expiry expiry;
     uint64_t expire_ms;
     bool want_hash;           /* documents always get theirs */

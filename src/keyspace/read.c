@@ -7,7 +7,7 @@
 static void tell(const struct entry *e, bool bytes, struct ks_value *out)
 {
     out->type = e->type;
-    out->flags = e->marks & ENTRY_RAW ? NODE_ENC_RAW : 0;
+    out->flags = (e->marks & ENTRY_RAW ? NODE_ENC_RAW : 0) | (e->as_text ? KS_ENC_TEXT : 0);
     out->blob = bytes ? entry_value(e) : (slice){0};
     out->seq = e->head;
     out->ver = entry_ver(e);

@@ -156,6 +156,7 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     if (blob.n > 0) memcpy(entry_value_at(e), blob.p, blob.n);
     if (n.expire_ms != 0) entry_set_expiry(e, n.expire_ms);
     e->type = type;
+    e->as_text = w != NULL && (w->flags & KS_ENC_TEXT);
     head_is(e, &n, &r);
     if (was)
         place_use(c, e);
@@ -387,7 +388,7 @@ int ks_copy(struct ks_ctx *c, slice from, uint16_t to_db, slice to)
     if (err == E_OK) err = place_head(c, ks_line(c->ks, c->ks->map[to_db]), to, &target);
     if (err != E_OK) return err;
     uint64_t expire_ms = entry_expiry(p.e);
-    struct ks_write w = {.flags = p.e->marks & ENTRY_RAW ? NODE_ENC_RAW : 0,
+    struct ks_write w = {.flags = (p.e->marks & ENTRY_RAW ? NODE_ENC_RAW : 0) | (p.e->as_text ? KS_ENC_TEXT : 0),
                          .expiry = expire_ms != 0 ? KS_EXPIRY_SET : KS_EXPIRY_CLEAR,
                          .expire_ms = expire_ms};
     return put_at(c, &target, p.e->type, entry_value(p.e), &w);

@@ -39,7 +39,7 @@ static const char *encoding_of(const struct ks_value *v)
     if (v->type == TYPE_DOCUMENT) return "json";
     if (v->type != TYPE_STRING) return "raw";
     if (v->flags & NODE_ENC_RAW) return "raw";
-    if (v->blob.n <= 20 && num_parse_i64(v->blob, &ignored)) return "int";
+    if (!(v->flags & KS_ENC_TEXT) && v->blob.n <= 20 && num_parse_i64(v->blob, &ignored)) return "int";
     return v->blob.n <= EMBSTR_MAX ? "embstr" : "raw";
 }
 

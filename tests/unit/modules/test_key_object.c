@@ -62,6 +62,40 @@ static void raw_stays_raw(void **state)
     peer_forget(&p);
 }
 
+/* What INCRBYFLOAT made is text, integer or not, until it is set or counted anew. */
+static void floats_are_text(void **state)
+{
+    struct bed *b = *state;
+    struct peer p = peer_own(b);
+    peer_expect(b, &p, "SET a 10 EX 1000", "+OK");
+    peer_expect(b, &p, "INCRBYFLOAT a 1", "$2 11");
+    peer_expect(b, &p, "OBJECT ENCODING a", "$6 embstr");
+    peer_expect(b, &p, "OBJECT REFCOUNT a", ":1");
+    peer_expect(b, &p, "EXPIRE a 2000", ":1");
+    peer_expect(b, &p, "OBJECT ENCODING a", "$6 embstr");
+    peer_expect(b, &p, "COPY a b", ":1");
+    peer_expect(b, &p, "RENAME b c", "+OK");
+    peer_expect(b, &p, "OBJECT ENCODING c", "$6 embstr");
+    peer_expect(b, &p, "SET c 11", "+OK");
+    peer_expect(b, &p, "OBJECT ENCODING c", "$3 int");
+    peer_expect(b, &p, "INCR a", ":12");
+    peer_expect(b, &p, "OBJECT ENCODING a", "$3 int");
+    peer_expect(b, &p, "INCRBYFLOAT new 3", "$1 3");
+    peer_expect(b, &p, "OBJECT ENCODING new", "$6 embstr");
+    peer_expect(b, &p, "MULTI", "+OK");
+    peer_expect(b, &p, "PERSIST new", "+QUEUED");
+    peer_expect(b, &p, "OBJECT ENCODING new", "+QUEUED");
+    peer_expect(b, &p, "EXEC", "*2 :0 $6 embstr");
+    peer_expect(b, &p, "APPEND new 1", ":2");
+    peer_expect(b, &p, "OBJECT ENCODING new", "$3 raw");
+    peer_expect(b, &p, "DEL new", ":1");
+    peer_expect(b, &p, "SET new 3", "+OK");
+    peer_expect(b, &p, "OBJECT ENCODING new", "$3 int");
+    peer_expect(b, &p, "DEBUG RELOAD", "+OK");
+    peer_expect(b, &p, "OBJECT ENCODING a", "$3 int");
+    peer_forget(&p);
+}
+
 static void shared_integers(void **state)
 {
     struct bed *b = *state;
@@ -104,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(encodings_of_strings),
         WITH_SERVER(raw_stays_raw),
+        WITH_SERVER(floats_are_text),
         WITH_SERVER(shared_integers),
         WITH_SERVER(asking_is_no_use_of_a_key),
     };
