@@ -266,16 +266,21 @@ static void mark_forgotten(struct plan_work *w)
     }
 }
 
-/* Was a version superseded in its own commit? Then it showed at no point. */
+/* Was a version superseded in its own commit? Then it showed at no point. But what is forgotten can have been anything below what is left. */
 static int in_one_commit(struct plan_work *w, uint64_t seq, uint64_t newer, bool *yes)
 {
     struct buf mem = {0};
     struct node n;
     ASSERT(seq < newer);
+    *yes = false;
+    if (compact_bit(w->p->forget, seq)) return E_OK;
+    uint64_t first = 0, last;
     int rc = engine_read(w->e, newer, &mem, &n);
-    *yes = rc == E_OK && newer - n.commit_pos <= seq;
+    if (rc == E_OK) first = newer - n.commit_pos;
+    if (rc == E_PRUNED) rc = engine_commit_of(w->e, newer, &first, &last);
+    *yes = rc == E_OK && first <= seq;
     buf_fini(&mem);
-    return rc == E_PRUNED ? E_OK : rc; /* what superseded that one raises the horizon further */
+    return rc == E_PRUNED ? E_OK : rc; /* nothing of that commit is left: what superseded it raises the horizon further */
 }
 
 /* From which seq on can the key be told at every point? What is gone hides its points up to the version behind it, or up to the flush that hid it as long as

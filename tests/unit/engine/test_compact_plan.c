@@ -154,30 +154,46 @@ static void flush_supersedes(void **state)
     world_stop(&w);
 }
 
-/* What was superseded in its own commit showed at no point: that it goes hides nothing. */
+static void put_often(struct world *w, unsigned k, int times)
+{
+    struct batch *b = engine_batch_begin(w->e);
+    for (int i = 0; i < times; i++) {
+        struct receipt r;
+        char name[32];
+        struct node n = world_node(w, k, NODE_PUT, slice_str("v"), name);
+        engine_batch_add(b, &n, false, &r);
+        world_took(w, k, &n);
+    }
+    assert_int_equal(engine_batch_commit(&b, &w->end), E_OK);
+}
+
+static void expect_readable(struct world *w, uint64_t from)
+{
+    struct compact_plan p = plan_of(w, &(struct compact_options){.keep_versions = 1});
+    assert_int_equal(p.horizons.readable, from);
+    compact_plan_fini(&p);
+}
+
+/* What was superseded in its own commit showed at no point: that it goes hides nothing, as long as something older is there. */
 static void superseded_in_its_commit(void **state)
 {
     struct world w = {0};
-    struct receipt r;
-    char name[32];
+    struct compact_stats s;
+    uint8_t point[8];
     world_start(&w);
-    world_put(&w, 2, "v"); /* 1 */
-    struct batch *b = engine_batch_begin(w.e);
-    for (int i = 0; i < 2; i++) { /* 2, 3 */
-        struct node n = world_node(&w, 1, NODE_PUT, slice_str("v"), name);
-        engine_batch_add(b, &n, false, &r);
-        world_took(&w, 1, &n);
-    }
-    assert_int_equal(engine_batch_commit(&b, &w.end), E_OK);
-    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, ".D.", 0, 0);
-    struct compact_plan p = plan_of(&w, &(struct compact_options){.keep_versions = 1});
-    assert_int_equal(p.horizons.readable, 0);
-    assert_int_equal(p.horizons.changes, 2);
-    compact_plan_fini(&p);
-    world_put(&w, 2, "v"); /* 4 */
-    p = plan_of(&w, &(struct compact_options){.keep_versions = 1});
-    assert_int_equal(p.horizons.readable, 4);
-    compact_plan_fini(&p);
+    world_put(&w, 1, "v"); /* 1 */
+    put_u64(point, 1);
+    thing(&w, SPACE_TAG, "t", point, 8); /* 2 */
+    put_often(&w, 1, 3);                 /* 3 to 5 */
+    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "..dd.", 1, 0);
+    expect_readable(&w, 0);
+    assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+    assert_int_equal(s.dropped, 2);
+    expect_readable(&w, 0);
+    world_put(&w, 2, "v"), world_put(&w, 2, "v"); /* 6, 7 */
+    expect_readable(&w, 7);
+    put_often(&w, 3, 2); /* 8, 9: below 9 nobody knows that there was nothing before 8 */
+    expect_readable(&w, 9);
     world_stop(&w);
 }
 
