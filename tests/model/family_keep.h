@@ -192,7 +192,8 @@ static inline void check_compaction(const char *how, const struct keep *given, c
     judge_all(given, prefix);
     tell_compaction(how);
     last_reply = done;
-    snprintf(command, sizeof command, "DCOMPACT%s", how);
+    long long at = field(done, "horizon")->integer, was = field(info, "horizon")->integer;
+    snprintf(command, sizeof command, "DCOMPACT%s; commits of the horizons: %lld..%lld, %lld..%lld", how, places[at].first, places[at].last, places[was].first, places[was].last);
     expect_int("nodes dropped", dropped, field(done, "dropped")->integer);
     expect_int("nodes held", held, field(done, "held")->integer);
     expect_int("nodes that stay", head - nodes_gone, field(done, "live")->integer);

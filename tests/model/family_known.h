@@ -91,21 +91,30 @@ static inline long long newest_unreadable(const struct key *k)
     return found;
 }
 
+/* The newer of the two; *worst: whose it is. */
+static inline long long newer_of(long long found, const struct key *k, const struct key **worst)
+{
+    long long own = newest_unreadable(k);
+    if (own > found) *worst = k;
+    return own > found ? own : found;
+}
+
 static inline void check_horizon(long long got)
 {
     static const struct key never = {.name = "never"}, never_linked = {.name = "never", .link = true};
-    long long found = newest_unreadable(&never), own = newest_unreadable(&never_linked), end;
-    if (own > found) found = own;
+    const struct key *worst = &never;
+    long long found = newer_of(newest_unreadable(&never), &never_linked, &worst), end;
     for (int d = 0; d < DBS; d++)
         for (int i = 0; i < KEYS; i++) {
-            if ((own = newest_unreadable(&keys[d][i])) > found) found = own;
+            found = newer_of(found, &keys[d][i], &worst);
             for (int j = 0; j < RELS * KEYS; j++) {
                 const struct key *l = &links[d][i][j / KEYS][j % KEYS];
-                if (l->n && (own = newest_unreadable(l)) > found) found = own;
+                if (l->n) found = newer_of(found, l, &worst);
             }
         }
     if (horizon.documents == horizon.documents_most || found >= horizon.documents_most) {
         end = got > 0 ? rounded(got - 1) : -1;
+        snprintf(command, sizeof command, "the horizon, %lld; %s is the last that cannot be read", got, worst->name);
         if (found < 0) expect_int("the horizon where everything is readable", 0, got);
         else if (end != found) expect_int("the last point below the horizon", found, end);
     }

@@ -44,6 +44,7 @@ static inline void time_point(struct point *p)
     static const char *const ends[] = {"Z", "+00:00", ""};
     long long now = clock_ms(), first = places[1].ts, t = places[1 + rnd((uint64_t)head)].ts + (long long)rnd(3) - 1;
     if (rnd(12) == 0) t = rnd(2) ? first - 1 : (long long)rnd(2) * 1000;
+    if (t < 0) t = 0;
     if (rnd(12) == 0) t = now + 2000 + (rnd(2) ? 36000000 : (long long)rnd(1000));
     p->seq = seq_at(t);
     p->ms = t < now ? t : now;
