@@ -128,7 +128,9 @@ static int oldest_readable(struct engine *e, uint8_t space, const struct buf *pr
 static int judge_miss(struct engine *e, uint8_t space, struct buf *probe, uint64_t at, struct version *out)
 {
     struct version v;
-    if (at == UINT64_MAX) return E_NOTFOUND;
+    uint64_t all = horizon_of(e, HORIZON_READABLE);
+    /* From that horizon on, whatever was dropped had been followed by then: what held is there, or the key was absent. */
+    if (at == UINT64_MAX || (all > 0 && at >= all)) return E_NOTFOUND;
     int rc = probe_at(e, INDEX_ALL, probe, UINT64_MAX, &v);
     if (!rc) rc = oldest_readable(e, space, probe, &v);
     if (rc == E_NOTFOUND) v = (struct version){.seq = trace_horizon(e, space)};
