@@ -204,12 +204,13 @@ static inline void write_doc(struct act *a, struct key *k, unsigned allowed, con
 }
 
 /* The value of the first word of a path in what a token's first use left; DINCRBY answers it again. */
-static inline void again_sum(struct act *a, char name)
+static inline void again_sum(struct act *a, const struct key *k, char name)
 {
     struct doc d;
     const struct version *v = &a->ref[0].key->v[a->ref[0].i];
     struct member *m = NULL;
-    if (in_multi && a->ref[0].key->link && v->seq > multi_head) { /* a link's token: only the log has what it wrote */
+    bool stands = v == last_of(k) && v->kind == DOCUMENT;
+    if (in_multi && v->seq > multi_head && !stands) { /* only the log will have what was written with this token */
         ends(a, WANT_ERROR, "ERR this version is not in the log");
         return;
     }
@@ -264,7 +265,7 @@ static inline void make_incr(struct act *a, struct key *k)
     doc_print(&d, text);
     word(a, "DINCRBY %s %c %d", k->name, name, by);
     write_doc(a, k, CONDITIONS | VALID | EXPIRY | IFS | NEED_LIVE, good ? text : NULL, "BADPATH", sum);
-    if (a->want == WANT_SUM) again_sum(a, name);
+    if (a->want == WANT_SUM) again_sum(a, k, name);
 }
 
 static inline void make_ddel(struct act *a, struct key *k)
