@@ -40,6 +40,7 @@ struct level {
     uint32_t object; /* offset of the brace + 1; 0 = an array */
     uint32_t first;  /* its names begin here on the stack */
     bool large;      /* its names are in the set */
+    uint64_t seen;   /* a bit for each of its names' hashes: most names need no comparison */
 };
 
 struct scan {
@@ -249,12 +250,17 @@ static inline bool name_is_new(struct scan *s, const uint8_t *p, const uint8_t *
     slice text = {p, (size_t)(close - p)};
     struct name_at name = {escapes ? hash_escaped(s, text) : hash_bytes(s->seed, p, text.n), (uint32_t)(p - s->start), (uint32_t)text.n};
     if (l->large || s->n_names - l->first == SMALL_MEMBERS) return add_large(s, l, &name);
-    for (uint32_t i = l->first; i < s->n_names; i++) {
+    uint64_t bit = 1ull << (name.hash >> 58);
+    for (uint32_t i = l->seen & bit ? l->first : s->n_names; i < s->n_names; i++) {
         const struct name_at *old = &s->names[i];
         if (old->hash == name.hash && json_text_eq(slice_of(s->start + old->at, old->n), text)) return false;
     }
+    l->seen |= bit;
     if (s->n_names == s->names_cap) names_grow(s);
-    s->names[s->n_names++] = name;
+    struct name_at *to = &s->names[s->n_names++]; /* field by field: copied whole, it would wait for its own parts to be stored */
+    to->hash = name.hash;
+    to->at = name.at;
+    to->n = name.n;
     return true;
 }
 
@@ -281,7 +287,8 @@ static const uint8_t *check_number(struct scan *s, const uint8_t *p)
     return p;
 }
 
-static const uint8_t *check_word(struct scan *s, const uint8_t *p)
+/* Apart from the rest: the loop takes registers that the others need. */
+static __attribute__((noinline)) const uint8_t *check_word(struct scan *s, const uint8_t *p)
 {
     const char *word = *p == 't' ? "true" : *p == 'f' ? "false" : "null";
     for (; *word; word++, p++) {
@@ -291,10 +298,23 @@ static const uint8_t *check_word(struct scan *s, const uint8_t *p)
     return p;
 }
 
+/* json_check_inside, at once for what is short and plain: most names, many values. */
+static inline const uint8_t *check_inside(struct scan *s, const uint8_t *p, bool *escapes)
+{
+#ifdef __SSE2__
+    if (s->end - p >= 16) {
+        unsigned m = json_special_mask(p);
+        const uint8_t *at = p + (m ? __builtin_ctz(m) : 0);
+        if (m && *at == '"') return at;
+    }
+#endif
+    return json_check_inside(p, s->start, s->end, escapes, &s->bad, &s->why);
+}
+
 static inline const uint8_t *check_string(struct scan *s, const uint8_t *p)
 {
     bool escapes = false;
-    p = json_check_inside(p + 1, s->start, s->end, &escapes, &s->bad, &s->why);
+    p = check_inside(s, p + 1, &escapes);
     return p ? p + 1 : NULL;
 }
 
@@ -310,7 +330,7 @@ static inline const uint8_t *check_name(struct scan *s, const uint8_t *p)
     if (p == s->end) return cut_short(s);
     if (*p != '"') return fault(s, p, "member name expected");
     bool escapes = false;
-    const uint8_t *close = json_check_inside(p + 1, s->start, s->end, &escapes, &s->bad, &s->why);
+    const uint8_t *close = check_inside(s, p + 1, &escapes);
     if (!close) return NULL;
     if (!name_is_new(s, p + 1, close, escapes)) return fault(s, p, "duplicate member name");
     p = skip_space(close + 1, s->end);
@@ -327,10 +347,13 @@ static inline const uint8_t *check_start(struct scan *s, const uint8_t *p, bool 
     uint8_t c = *p;
     if (c == '"') return check_string(s, p);
     if (json_is_digit(c) || c == '-') return check_number(s, p);
-    if (c == 't' || c == 'f' || c == 'n') return check_word(s, p);
+    if (c == 't' || c == 'f' || c == 'n') {
+        bool whole = s->end - p > 4 && (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0);
+        return whole ? p + 4 : check_word(s, p);
+    }
     if (c != '{' && c != '[') return fault(s, p, "value expected");
     if (s->depth == JSON_DEPTH_MAX) return fault(s, p, "nested too deep");
-    s->level[s->depth++] = (struct level){c == '{' ? (uint32_t)(p - s->start) + 1 : 0, s->n_names, false};
+    s->level[s->depth++] = (struct level){.object = c == '{' ? (uint32_t)(p - s->start) + 1 : 0, .first = s->n_names};
     p = skip_space(p + 1, s->end);
     *opened = p < s->end && *p != (c == '{' ? '}' : ']');
     return p;
