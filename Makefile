@@ -99,7 +99,7 @@ $(O)/deps-ok: Makefile
 	@mkdir -p $(@D)
 	@tests/support/need $(RUN_PACKAGES)
 	@touch $@
-$(O)/test-deps-ok:
+$(O)/test-deps-ok: | $(O)/deps-ok
 	@mkdir -p $(@D)
 	@tests/support/need $(TEST_PACKAGES)
 	@touch $@ $(O)/deps-ok
