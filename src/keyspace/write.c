@@ -128,7 +128,7 @@ static uint64_t expiry_after(const struct ks_ctx *c, const struct place *p, cons
 static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, const struct ks_write *w)
 {
     uint8_t prev_hash[HASH_BYTES];
-    struct receipt r;
+    struct receipt own, *r = w != NULL && w->receipt != NULL ? w->receipt : &own; /* not copied: what was just stored in parts is slow to read as a whole */
     struct node n;
     node_start(&n, p, NODE_PUT, type);
     bool was = p->e != NULL && entry_live(p->e), had_expiry = was && (p->e->marks & ENTRY_EXPIRES) != 0, late = false;
@@ -142,9 +142,9 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     add_options(&n, w);
     int err = add_hashes(c, p, &n, prev_hash);
     if (err == E_OK && type == TYPE_DOCUMENT && w != NULL && w->late_hash)
-        err = write_late(c, &n, &r, &late);
+        err = write_late(c, &n, r, &late);
     else if (err == E_OK)
-        err = write_node(c, &n, type == TYPE_DOCUMENT || (w != NULL && w->want_hash), &r);
+        err = write_node(c, &n, type == TYPE_DOCUMENT || (w != NULL && w->want_hash), r);
     if (err != E_OK) return err;
     count(c, p->line, !was, (n.expire_ms != 0) - had_expiry);
     unsigned marks = ENTRY_LOADED | ENTRY_USED;
@@ -157,14 +157,13 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     if (n.expire_ms != 0) entry_set_expiry(e, n.expire_ms);
     e->type = type;
     e->as_text = w != NULL && (w->flags & KS_ENC_TEXT);
-    head_is(e, &n, &r);
+    head_is(e, &n, r);
     if (was)
         place_use(c, e);
     else
         place_fresh(c, e);
     place_set(c, p, e);
-    if (late) late_add(c, e, &r);
-    if (w != NULL && w->receipt != NULL) *w->receipt = r;
+    if (late) late_add(c, e, r);
     return E_OK;
 }
 
