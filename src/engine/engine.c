@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define CHECKPOINT_BYTES_DEFAULT (64ull << 20)
-#define REST_MS_DEFAULT          10000u
+#define REST_MS_DEFAULT          1500u
 #define CHECKPOINT_NODES_DEFAULT (512ull << 10) /* fold in half a second */
 #define PROGRESS_NODES           100000
 #define LARGE_TAIL_BYTES         (16u << 20)

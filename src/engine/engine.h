@@ -38,7 +38,7 @@ struct engine_options {
     size_t index_buffer_bytes;
     uint64_t checkpoint_bytes;     /* log bytes after which a checkpoint is due (default 64 MiB), and … */
     uint64_t checkpoint_nodes;     /* … nodes (default 512 Ki): whichever comes first. What a start has to fold after a kill is about that much */
-    uint64_t rest_ms;              /* so long without a write, and buffers are written out and their memory is given back (default 10,000: who writes now and then needs them again) */
+    uint64_t rest_ms;              /* so long without a write, and buffers are written out (default 1500); seven times that, and memory is given back */
     bool read_only;                /* look at a stopped store, killed or not: what the manifest does not cover is folded in memory; nothing is written */
     bool salvage;                  /* keep what is readable of a damaged log, report the rest */
     bool no_threads;               /* tests: no background threads; engine_turn() does their work */

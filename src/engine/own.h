@@ -87,7 +87,7 @@ struct engine_own {
     _Atomic uint64_t checkpoints, last_checkpoint_ms, sealed;
     struct engine_thread worker;
     uint64_t rest_mark, rest_since_us; /* the worker's: index_put_bytes, and since when it has not moved */
-    bool rested;                       /* the worker's: all was given back since then */
+    bool rested, released;             /* the worker's: since then the buffer was written out; memory was given back */
 
     /* compact.c */
     struct mutex compact_lock; /* RANK_COMPACT: one compaction */

@@ -17,6 +17,7 @@
 #define RETRY_US   10000000u
 #define LIST_SLACK 16
 #define REST_BYTES_MIN (1u << 20) /* less is not worth a checkpoint: stores that are written to now and then would write hardly anything else */
+#define REST_RELEASE   7u /* times rest_ms */
 
 /* ---- the manifest's lists ---- */
 
@@ -229,8 +230,8 @@ static int grow_lookups(struct engine *e)
     return rc == E_OK || rc == E_AGAIN ? rc : background_failed(e, "building of hash look-ups", rc);
 }
 
-/* A store that nobody writes to is made small: what the index's buffer holds goes to a run if it is much, and free memory to the system. Once, until
- * something is written again. Only the worker comes here, so whoever writes next waits for none of it. */
+/* A store that nobody writes to is made small: first what the index's buffer holds goes to a run if it is much, where it is found quicker; later free memory goes
+ * to the system, for who writes in bursts needs it again. Once each, until something is written again. Only the worker comes here, so whoever writes next waits for none of it. */
 static int rest(struct engine *e)
 {
     struct engine_own *own = e->own;
@@ -239,18 +240,19 @@ static int rest(struct engine *e)
     if (mark != own->rest_mark || own->rest_since_us == 0) {
         own->rest_mark = mark;
         own->rest_since_us = now;
-        own->rested = false;
+        own->rested = own->released = false;
         return E_AGAIN;
     }
-    if (own->rested || (now - own->rest_since_us) / 1000 < own->opt.rest_ms) return E_AGAIN;
-    own->rested = true;
-    if (index_buffered(e->index) >= REST_BYTES_MIN) {
-        int rc = worker_checkpoint(e, false);
-        if (rc < 0 && rc != E_AGAIN) {
-            own->rested = false;
-            return ring_failure(e->ring) ? rc : background_failed(e, "checkpoint", rc);
-        }
+    uint64_t idle_ms = (now - own->rest_since_us) / 1000;
+    if (!own->rested && idle_ms >= own->opt.rest_ms) {
+        own->rested = true;
+        int rc = index_buffered(e->index) >= REST_BYTES_MIN ? worker_checkpoint(e, false) : E_OK;
+        if (rc >= 0 || rc == E_AGAIN) return E_OK;
+        own->rested = false;
+        return ring_failure(e->ring) ? rc : background_failed(e, "checkpoint", rc);
     }
+    if (own->released || idle_ms / REST_RELEASE < own->opt.rest_ms) return E_AGAIN;
+    own->released = true;
     index_release(e->index);
     mem_release();
     return E_OK;
