@@ -74,6 +74,8 @@ int engine_hash(struct engine *e, uint64_t seq, uint8_t out[HASH_BYTES])
 
 /* ---- commits ---- */
 
+#define AGAIN_MAX 64 /* compactions that come between two looks; more than that is a log that contradicts itself */
+
 /* First seq of the commit that a present node belongs to. */
 static int commit_first(struct engine *e, uint64_t seq, uint64_t *first)
 {
@@ -113,7 +115,7 @@ static int commit_last(struct engine *e, uint64_t seq, uint64_t begin, uint64_t 
 {
     uint64_t at = seq, next, cut;
     bool more;
-    for (;;) {
+    for (unsigned again = 0; again < AGAIN_MAX;) {
         int rc = seglog_rest(e->log, at, &more, &cut);
         if (rc == E_OK && !more) {
             *last = at + cut;
@@ -127,7 +129,9 @@ static int commit_last(struct engine *e, uint64_t seq, uint64_t begin, uint64_t 
         if (rc != E_OK && rc != E_AGAIN) return rc;
         if (rc == E_OK && next == 0) return E_OK;
         if (rc == E_OK) at = next;
+        again += rc == E_AGAIN;
     }
+    return err_note(E_CORRUPT, "the commit that began at %llu has no end", (unsigned long long)begin);
 }
 
 /* What is left of the commit of seq, which was dropped: *first, and whether seq was its *end. E_PRUNED: nothing, and then nobody can tell the points inside
