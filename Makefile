@@ -93,13 +93,18 @@ $(foreach l,$(LAYERS) modules,$(eval $(call unit_rules,$(l))))
 -include $(patsubst %,%.d,$(UNIT))
 
 # ---- what the machine must have ----
-RUN_PACKAGES  := gcc make libc6-dev libev-dev libb2-dev libcjson-dev libssl-dev liblua5.1-0-dev libjemalloc-dev perl-base unicode-data
-TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev libhiredis-dev tcl redis-server redis-tools spin valgrind git dpkg-dev procps
+RUN_PACKAGES  := gcc make libc6-dev libev-dev libb2-dev libcjson-dev libssl-dev liblua5.1-0-dev libjemalloc-dev perl-base unicode-data redis-tools
+DEMO_PACKAGES := libhiredis-dev
+TEST_PACKAGES := $(RUN_PACKAGES) $(DEMO_PACKAGES) libcmocka-dev tcl redis-server spin valgrind git dpkg-dev procps
 $(O)/deps-ok: Makefile
 	@mkdir -p $(@D)
 	@tests/support/need $(RUN_PACKAGES)
 	@touch $@
-$(O)/test-deps-ok: | $(O)/deps-ok
+$(O)/demo-deps-ok: | $(O)/deps-ok
+	@mkdir -p $(@D)
+	@tests/support/need $(DEMO_PACKAGES)
+	@touch $@
+$(O)/test-deps-ok: | $(O)/demo-deps-ok
 	@mkdir -p $(@D)
 	@tests/support/need $(TEST_PACKAGES)
 	@touch $@ $(O)/deps-ok
@@ -112,6 +117,7 @@ run: all
 .PHONY: demo
 demo: all $(O)/varve-demo
 	@$(O)/varve-demo --server $(O)/varve-server --tool $(O)/varve $(if $(KEEP),--keep)
+$(DEMO): | $(O)/demo-deps-ok
 $(O)/varve-demo: $(DEMO) $(O)/libbase.a
 	@$(CC) $(LINK) $(DEMO) $(O)/libbase.a -lhiredis -lcjson $(BASE_LIBS) -o $@ && echo "  ld $@"
 
