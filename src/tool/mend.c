@@ -1,6 +1,7 @@
 #include "tool/mend.h"
 
 #include "base/mem.h"
+#include "tool/node_bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@ struct walk {
     const struct store *s;
     uint8_t *entries; /* covers × 32 bytes */
     bool spoil;
+    bool spare_fillers; /* entries beside fillers are left as they are, and so are the fillers */
     unsigned spoiled;
 };
 
@@ -35,6 +37,7 @@ static int take(struct walk *w, const char *name, const struct record *r)
     uint8_t *entry = w->entries + (r->seq - 1) * DIGEST_BYTES;
     digest_blake(hash, r->node.p, r->node.n);
     if (memcmp(hash, entry, DIGEST_BYTES) == 0) return E_OK;
+    if (w->spare_fillers && r->node.p[NODE_OP_AT] == OP_FILLER) return E_OK;
     if (!w->spoil) {
         memcpy(entry, hash, DIGEST_BYTES);
         return E_OK;
@@ -105,16 +108,19 @@ static int store_entries(const struct walk *w)
 
 int mend_tree(const struct store *s)
 {
-    struct walk w = {.s = s};
-    int rc = walk_all(&w);
-    if (rc == E_OK) rc = store_entries(&w);
-    mem_free(w.entries);
+    int rc = E_CORRUPT;
+    for (int i = 0; rc == E_CORRUPT && i < 2; i++) {
+        struct walk w = {.s = s, .spare_fillers = i == 1};
+        rc = walk_all(&w);
+        if (rc == E_OK) rc = store_entries(&w);
+        mem_free(w.entries);
+    }
     return rc;
 }
 
 int mend_altered(const struct store *s, unsigned *spoiled)
 {
-    struct walk w = {.s = s, .spoil = true};
+    struct walk w = {.s = s, .spoil = true, .spare_fillers = true};
     int rc = walk_all(&w);
     *spoiled = w.spoiled;
     mem_free(w.entries);

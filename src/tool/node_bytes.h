@@ -8,6 +8,8 @@ enum node_bit { /* flags, as stored */
     BIT_PREV_HASH = 1, BIT_IN_COMMIT = 2, BIT_EXPIRES = 4, BIT_VALID = 8, BIT_CAUSES = 16, BIT_BY = 32, BIT_NOTE = 64, BIT_IDEM = 128,
     BIT_CREATED = 256, BIT_RETYPED = 512, BIT_ENC_RAW = 1024,
 };
+#define OP_FILLER 8u
+#define NODE_OP_AT 1u
 #define NODE_LEAST_BYTES 48u
 #define NODE_SEQ_AT 8u
 #define CAUSE_SIZE 40u

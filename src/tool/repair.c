@@ -23,6 +23,7 @@
 #define NAME "repair"
 #define COPY_BYTES (1u << 20)
 #define PATH_MOST 4200
+#define ASIDE_TRIES 100
 
 struct aside {
     const char *dir;
@@ -164,15 +165,20 @@ static int clear_way(struct aside *a, const struct store *s, const struct report
     return rc;
 }
 
+/* damaged-TIME, or damaged-TIME-2 … when one repair follows another within a second. */
 static int make_aside(struct aside *a)
 {
     char path[PATH_MOST];
     time_t now = time(NULL);
     struct tm tm;
     gmtime_r(&now, &tm);
-    (void)strftime(a->folder, sizeof a->folder, "damaged-%Y%m%dT%H%M%SZ", &tm);
-    (void)snprintf(path, sizeof path, "%s/%s", a->dir, a->folder);
-    return mkdir(path, 0700) == 0 ? E_OK : E_IO;
+    size_t n = strftime(a->folder, sizeof a->folder, "damaged-%Y%m%dT%H%M%SZ", &tm);
+    for (unsigned i = 2;; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", a->dir, a->folder);
+        if (mkdir(path, 0700) == 0) return E_OK;
+        if (errno != EEXIST || i > ASIDE_TRIES) return E_IO;
+        (void)snprintf(a->folder + n, sizeof a->folder - n, "-%u", i);
+    }
 }
 
 /* ---- telling ---- */

@@ -5,7 +5,8 @@
  * notes. Anything else is damage, and so is an end before the floor: what the manifest and the sync mark know to have been on disk.
  *
  * Behind damage the search goes on at the next record that can belong there, so that one bad byte never hides the rest. Half a commit counts
- * as lost. */
+ * as lost. What a repair gave up is a note: seqs that a lossy sidecar does not list, and fillers in the place of a lost end, whose leaves in the tree are
+ * still those of the lost nodes. */
 #include "tool/verify.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct walk {
     bool more;                       /* the record before says that its commit goes on */
     bool skipping;                   /* behind damage: records up to the next commit's begin are half a commit */
     bool cut;                        /* the log ends at a write that a power cut took, and that was said */
+    uint64_t filled_from, filled_to; /* fillers in the place of lost nodes, not told yet; 0 = none */
     uint64_t done_bytes, all_bytes;
 };
 
@@ -38,7 +40,20 @@ static struct place here(const struct walk *w, uint64_t offset, uint64_t seq) { 
 
 /* ---- one node ---- */
 
-static void check_hash(struct walk *w, const struct record *rec)
+static void tell_filled(struct walk *w)
+{
+    if (w->filled_from) report_note(w->r, here(w, NO_OFFSET, w->filled_from), "up to seq %llu: lost before, and given up by a repair; fillers are in their place", (unsigned long long)w->filled_to);
+    w->filled_from = 0;
+}
+
+static void note_filled(struct walk *w, uint64_t seq)
+{
+    if (w->filled_from && seq != w->filled_to + 1) tell_filled(w);
+    if (!w->filled_from) w->filled_from = seq;
+    w->filled_to = seq;
+}
+
+static void check_hash(struct walk *w, const struct record *rec, bool filler)
 {
     uint8_t hash[DIGEST_BYTES], leaf[DIGEST_BYTES];
     digest_blake(hash, rec->node.p, rec->node.n);
@@ -48,7 +63,9 @@ static void check_hash(struct walk *w, const struct record *rec)
     }
     enum leaf_state state = tree_file_leaf(w->t, rec->seq, leaf);
     if (state == LEAF_UNKNOWN || (state == LEAF_OK && memcmp(hash, leaf, DIGEST_BYTES) == 0)) return;
-    if (w->t->rooted)
+    if (w->t->rooted && filler)
+        note_filled(w, rec->seq);
+    else if (w->t->rooted)
         report_fault(w->r, here(w, rec->offset, rec->seq), "the node's hash is not the one in the tree, which has the manifest's root: the node was altered");
     else
         report_fault(w->r, (struct place){"tree/entries", (rec->seq - 1) * DIGEST_BYTES, rec->seq}, "the entry is not the hash of the node, whose record is whole");
@@ -72,7 +89,7 @@ static void check_node(struct walk *w, const struct record *rec, struct node_byt
         report_fault(w->r, here(w, rec->offset, rec->seq), "%s", why);
         return;
     }
-    check_hash(w, rec);
+    check_hash(w, rec, n->op == OP_FILLER);
     if (n->prev_hash) check_reference(w, rec, "version before", n->prev, n->prev_hash);
     for (uint64_t i = 0; i < n->n_causes; i++) {
         const uint8_t *c = n->causes + i * CAUSE_SIZE;
@@ -323,6 +340,7 @@ static void walk_segment(struct walk *w)
         if (w->last && !w->g->compacted && !w->side.good) check_tail(w, end, why);
         else check_middle(w, end, why, head.records);
     }
+    tell_filled(w);
     w->skipping = false;
     w->sum->segments++;
     if (w->g->compacted && !w->last) w->sum->dropped += w->g->upto - w->g->name.first - w->count;

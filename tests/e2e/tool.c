@@ -236,6 +236,30 @@ static void test_missing(const char *dir)
     expect(run("verify %s", copy) == 1 && says("but was on disk up to") && says("lost"), "the newest record is gone");
 }
 
+/* The end of the log is gone, although it was on disk. */
+static void test_lost_end(const char *dir)
+{
+    struct files f = files_of(dir);
+    const char *tail = last_segment(&f);
+    size_t used = used_bytes(dir, tail);
+    const size_t keep[] = {used - 10, used - 3000, 64, 0};
+    for (size_t i = 0; i < sizeof keep / sizeof *keep; i++) {
+        char copy[200];
+        copy_store(dir, copy, sizeof copy);
+        shell("truncate -s %zu '%s/%s'", keep[i], copy, tail);
+        expect(run("verify %s", copy) == 1, "%zu bytes of the tail are left", keep[i]);
+        expect(run("repair %s", copy) == 0 && says("Lost for good") && !says("altered"), "a log of %zu bytes is repaired", keep[i]);
+        expect(run("verify %s", copy) == 0 && says("given up by a repair"), "what is left of %zu bytes is whole, and says what it lacks", keep[i]);
+        if (keep[i] > 64) {
+            flip(copy, "tree/entries", (strtoull(tail + 4, NULL, 16) - 1) * 32 + 5, 3); /* of the tail's first node */
+            expect(run("repair %s", copy) == 0 && says("the root is as it was"), "a leaf of a node that is there is mended beside those of lost ones");
+        }
+        flip(copy, "tree/entries", used_bytes(copy, "tree/entries") - 5, 3);
+        expect(run("repair %s", copy) == 0 && says("its root changes"), "one of a lost node is not, and the tree is made anew");
+        expect(run("verify %s", copy) == 0, "after which the store is whole");
+    }
+}
+
 /* Someone changes a value and corrects the checksum. */
 static void test_altered(const char *dir)
 {
@@ -489,6 +513,7 @@ int main(void)
     test_inspect(s.dir);
     test_flips(s.dir);
     test_missing(s.dir);
+    test_lost_end(s.dir);
     test_altered(s.dir);
     test_repair(&s);
     test_repair_files(s.dir);
