@@ -9,7 +9,9 @@
  *
  * The lock is an open-file-description lock: it belongs to the opened file, not
  * to the process, so a second opening in one process is refused as well, and
- * closing some other descriptor of the file does not drop it. */
+ * closing some other descriptor of the file does not drop it. On a read-only file
+ * system it is a shared one: nobody writes through this mount, and who does
+ * through another is still seen. */
 #include "base/mem.h"
 #include "base/os.h"
 
@@ -320,6 +322,10 @@ static int posix_lock(struct os *os, const char *path, struct os_file **out)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int fd = open_retry(path, O_RDWR | O_CREAT), rc;
+    if (fd < 0 && errno == EROFS) {
+        fd = open_retry(path, O_RDONLY);
+        whole.l_type = F_RDLCK;
+    }
     if (fd < 0) return fail("open lock", path);
     do rc = fcntl(fd, F_OFD_SETLK, &whole);
     while (rc != 0 && errno == EINTR);

@@ -504,15 +504,27 @@ static void compare_root(struct engine *e, uint64_t size, const uint8_t root[HAS
     log_line(LOG_WARNING, same ? "Repair: the tree's root is as it was." : "Repair: the tree's root has changed; proofs from before do not hold any more.");
 }
 
-static int open_all(struct engine *e, struct engine_report *rep)
+/* Who only looks makes no lock file: where there is none, nobody has the store open. */
+static int lock_store(struct engine *e)
 {
     struct engine_own *own = e->own;
     struct buf path = {0};
-    bool lost = false, anew = false;
-    int rc = own->opt.read_only ? E_OK : os_mkdir(e->os, own->dir);
+    struct os_file *there = NULL;
     engine_path(&path, own->dir, "LOCK");
+    int rc = own->opt.read_only ? os_open(e->os, (const char *)path.p, OS_READ, &there) : E_OK;
+    bool nobody = rc == E_NOTFOUND;
+    os_close(e->os, &there);
     if (rc == E_OK) rc = os_lock(e->os, (const char *)path.p, &own->lock_file);
     buf_fini(&path);
+    return nobody ? E_OK : rc;
+}
+
+static int open_all(struct engine *e, struct engine_report *rep)
+{
+    struct engine_own *own = e->own;
+    bool lost = false, anew = false;
+    int rc = own->opt.read_only ? E_OK : os_mkdir(e->os, own->dir);
+    if (rc == E_OK) rc = lock_store(e);
     if (rc == E_LOCKED) return refuse(rep, rc, "another process has it open");
     if (rc == E_OK) rc = load_manifest(e, rep, &lost);
     if (rc < 0) return rc;

@@ -16,6 +16,7 @@ int past_open(const char *command, const char *dir, uint16_t db, struct past *ou
     int rc = engine_open(&o, &out->e, &found);
     if (rc == E_LOCKED)
         return tool_trouble(command, "a server has '%s' open; stop it first, or ask it (DHISTORY, DNODE, DDIFF)", dir);
+    if (rc == E_NOTFOUND) return tool_trouble(command, "'%s' is not a Varve data directory", dir);
     if (rc < 0) return tool_trouble(command, "'%s' cannot be opened: %s", dir, found.where[0] ? found.where : err_text(rc));
     struct ks_options k = {.engine = out->e, .databases = ENGINE_DATABASES_MAX, .loops = 1};
     rc = ks_open(&k, &out->ks);

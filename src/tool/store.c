@@ -176,7 +176,7 @@ static int take_lock(const char *command, struct store *s)
 {
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/LOCK", s->dir);
-    if (access(s->dir, W_OK) != 0 && errno == EROFS) return EXIT_YES; /* nobody can be writing there */
+    if (!file_exists(s->dir, "LOCK") && access(s->dir, W_OK) != 0 && errno == EROFS) return EXIT_YES; /* nobody can be writing there */
     enum log_level level = log_get_level();
     log_set_level(LOG_NOTHING);
     int rc = os_lock(os_posix(), path, &s->lock);

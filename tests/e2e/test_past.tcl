@@ -126,14 +126,34 @@ for {set i 0} {$i < 60} {incr i} {
 foreach {words text} {
     {log} "which store" {log DATA --bogus} "'--bogus'" {log DATA -n} "lacks its value" {log DATA -n x} "'x' is no value" {log DATA --since never} "a point is"
     {log DATA --since seq:999999} "does not reach" {show DATA tag:none} "no such tag" {show DATA hash:12} "8 to 64 hex digits" {show DATA hash:0000000000} "no node has"
-    {diff DATA} "from which point" {diff DATA 1 --db 5000} "no database's number" {log /nowhere} "cannot be opened"
+    {diff DATA} "from which point" {diff DATA 1 --db 5000} "no database's number" {log /nowhere} "is not a Varve data directory"
 } {
     set out [varve {*}[string map [list DATA $root/data] $words]]
     expect {$status == 2 && [string first $text $out] >= 0} "varve $words" $out
 }
+file mkdir $root/empty
+foreach command {log show {diff 1}} {
+    set out [varve [lindex $command 0] $root/empty {*}[lrange $command 1 end]]
+    expect {$status == 2 && [glob -nocomplain $root/empty/*] eq ""} "varve $command leaves nothing in a directory that is no store" $out
+}
 start $server --dir $root/data
 set out [varve log $root/data]
 expect {$status == 2 && [string first "a server has" $out] >= 0} "a running server's store is left alone" $out
-finish TERM
+# The same by another way to it, on which nothing can be written. Needs root.
+file mkdir $root/view
+if {![catch {exec mount --bind $root/data $root/view; exec mount -o remount,bind,ro $root/view}]} {
+    foreach command {log verify inspect} {
+        set out [varve $command $root/view]
+        expect {$status == 2 && [regexp {a server has|another process} $out]} "varve $command over a read-only mount sees who writes elsewhere" $out
+    }
+    finish TERM
+    foreach command {log show verify inspect} {
+        set out [varve $command $root/view]
+        expect {$status == 0 && $out ne ""} "varve $command needs no writing" $out
+    }
+    exec umount $root/view
+} else {
+    finish TERM
+}
 
 done past

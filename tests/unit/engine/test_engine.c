@@ -74,6 +74,11 @@ static void locked_while_open(void **state)
     world_stop(&w);
 }
 
+static int any_file(void *ctx, const char *name)
+{
+    return 1;
+}
+
 static void read_only_changes_nothing(void **state)
 {
     struct world w = {0};
@@ -94,6 +99,9 @@ static void read_only_changes_nothing(void **state)
     struct os *os = os_memory_new();
     struct engine_options o = {.os = os, .dir = "/none", .read_only = true};
     assert_true(engine_open(&o, &e, NULL) < 0);
+    assert_int_equal(os_mkdir(os, "/none"), E_OK);
+    assert_int_equal(engine_open(&o, &e, NULL), E_NOTFOUND);
+    assert_int_equal(os_list(os, "/none", any_file, NULL), 0);
     os_free(&os);
 }
 
