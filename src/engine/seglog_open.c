@@ -196,8 +196,8 @@ static void reading_fini(struct reading *r)
 
 /* ---- sealed segments ---- */
 
-/* *ok = false: it is damaged, and salvage goes on without it. */
-static int check_header(struct opening *op, const struct seg_id *id, struct os_file *f, struct segment_header *h, bool *ok)
+/* *ok = false: it is damaged. Nothing is reported yet, but for another store's. */
+static int read_header(struct opening *op, const struct seg_id *id, struct os_file *f, struct segment_header *h, bool *ok)
 {
     uint8_t raw[SEGMENT_HEADER_BYTES];
     size_t got = 0;
@@ -206,13 +206,17 @@ static int check_header(struct opening *op, const struct seg_id *id, struct os_f
     /* Another store's records have seqs of their own: not even salvage may mix them in. */
     if (rc == E_OK && memcmp(h->store_id, op->l->store_id, 16) != 0)
         return damage(op, id, 0, "it belongs to another store", id->first_seq, id->first_seq);
-    if (rc == E_OK &&
-        (h->first_seq != id->first_seq || h->generation != id->generation || !(h->flags & SEGMENT_COMPACTED) != !id->compacted))
-        rc = E_CORRUPT;
-    *ok = rc == E_OK;
-    if (rc != E_CORRUPT) return rc;
-    (void)damage(op, id, 0, "the header is damaged", id->first_seq, id->first_seq);
-    return op->o->salvage ? E_OK : E_CORRUPT;
+    *ok = rc == E_OK && h->first_seq == id->first_seq && h->generation == id->generation && !(h->flags & SEGMENT_COMPACTED) == !id->compacted;
+    return rc == E_CORRUPT ? E_OK : rc;
+}
+
+/* *ok = false: it is damaged, and salvage goes on without it. */
+static int check_header(struct opening *op, const struct seg_id *id, struct os_file *f, struct segment_header *h, bool *ok)
+{
+    int rc = read_header(op, id, f, h, ok);
+    if (rc || *ok) return rc;
+    rc = damage(op, id, 0, "the header is damaged", id->first_seq, id->first_seq);
+    return op->o->salvage ? E_OK : rc;
 }
 
 /* A sidecar that fits its segment. E_NOTFOUND: none, or not a good one. */
@@ -282,8 +286,8 @@ static int seal(struct reading *r, struct os_file *f, uint64_t size, struct segm
 
 /* ---- the tail ---- */
 
-/* What was durable and is not there any more was no torn write. Nothing is cut, and the mark stays: the next start must see it too. Salvage
- * and looking go on, with a report. */
+/* What was durable and is not there any more was no torn write. Nothing is cut, and the mark stays: the next start must see it too, after a salvage
+ * that did not get to its end as well. Salvage and looking go on, with a report; who salvages fills the log up to the mark. */
 static int lost_end(struct opening *op, const struct seg_id *id, uint64_t offset, uint64_t last)
 {
     const struct seglog_options *o = op->o;
@@ -366,13 +370,15 @@ static int open_unsealed(struct opening *op, const struct seg_id *id, uint64_t u
     return rc;
 }
 
-/* Salvage trusts no sidecar: are the records where it says? *whole = false: no, so the segment is to be read for what is left. */
-static int check_records(struct opening *op, struct os_file *f, const struct sidecar *side, bool *whole)
+/* Salvage trusts no sidecar: are the records where it says, behind a good header? *whole = false: no, so the segment is to be read for what is left. */
+static int check_records(struct opening *op, const struct seg_id *id, struct os_file *f, const struct sidecar *side, bool *whole)
 {
     const struct sidecar_info *about = sidecar_about(side);
     uint64_t n = sidecar_count(side);
+    struct segment_header h;
     struct segscan scan;
-    int rc = E_OK;
+    int rc = about->flags & SIDECAR_LOSSY ? E_OK : read_header(op, id, f, &h, whole);
+    if (rc || !*whole) return rc; /* else the next start would refuse it again: only a lossy sidecar makes up for a header */
     segscan_init(&scan, op->l->os, f, SEGMENT_HEADER_BYTES, about->segment_bytes);
     for (uint64_t i = 0; rc == E_OK && i < n; i++) {
         struct sidecar_place at;
@@ -416,7 +422,7 @@ static int open_segment(struct opening *op, const struct seg_id *id, uint64_t up
     if (rc == E_OK) rc = os_size(l->os, f, &size);
     if (rc == E_OK) rc = open_sidecar(op, id, upto, size, &side);
     bool whole = true;
-    if (rc == E_OK && op->o->salvage) rc = check_records(op, f, side, &whole);
+    if (rc == E_OK && op->o->salvage) rc = check_records(op, id, f, side, &whole);
     if (rc == E_OK && !whole) rc = E_NOTFOUND;
     if (rc == E_OK) {
         rc = open_sealed(op, id, f, &side);
@@ -574,8 +580,7 @@ static int settle_mark(struct opening *op)
     if (op->mark > l->last_seq) {
         const struct seg_id none = {.first_seq = 1};
         uint64_t end = l->n ? segment_end(l->list[l->n - 1]) : 0;
-        int rc = lost_end(op, l->n ? &l->list[l->n - 1]->id : &none, end, l->last_seq);
-        return rc || op->o->read_only ? rc : syncmark_reset(l->mark, l->last_seq);
+        return lost_end(op, l->n ? &l->list[l->n - 1]->id : &none, end, l->last_seq);
     }
     l->durable = op->mark;
     return E_OK;

@@ -1,5 +1,4 @@
-/* Slot: magic u32, CRC-32C u32 over the rest, seq u64, store id 16 bytes. The greater of the two valid slots counts, which is why going
- * back has to write both. */
+/* Slot: magic u32, CRC-32C u32 over the rest, seq u64, store id 16 bytes. The greater of the two valid slots counts. */
 #include "engine/syncmark.h"
 
 #include "base/codec.h"
@@ -87,16 +86,4 @@ void syncmark_put(struct syncmark *m, uint64_t seq, bool now)
     if (os_write(m->os, m->file, (uint64_t)m->slot * SLOT_STEP, s, sizeof s)) return;
     m->slot ^= 1;
     m->seq = seq;
-}
-
-int syncmark_reset(struct syncmark *m, uint64_t seq)
-{
-    uint8_t s[SLOT_BYTES];
-    int rc = E_OK;
-    ASSERT(!m->read_only);
-    encode(m, seq, s);
-    for (unsigned i = 0; rc == E_OK && i < 2; i++) rc = os_write(m->os, m->file, (uint64_t)i * SLOT_STEP, s, sizeof s);
-    if (rc == E_OK) rc = os_sync(m->os, m->file);
-    if (rc == E_OK) m->seq = seq;
-    return rc;
 }

@@ -28,8 +28,6 @@ static void test_goes_up(void **state)
     os_sim_advance(os, SYNCMARK_INTERVAL_US);
     syncmark_put(m, 50, false);
     assert_int_equal(reopen(os, &m), 50);
-    assert_int_equal(syncmark_reset(m, 7), E_OK);
-    assert_int_equal(reopen(os, &m), 7);
     syncmark_close(&m);
     os_free(&os);
 }
