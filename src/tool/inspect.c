@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "tool/run_file.h"
 #include "tool/store.h"
+#include "tool/text.h"
 #include "tool/tool.h"
 
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #define NAME "inspect"
 #define EXCERPT_BYTES 512
 #define KEY_SHOWN 80
-#define DATABASES 16
 
 struct wish {
     const char *dir, *segment, *node, *run;
@@ -24,14 +24,10 @@ struct wish {
 
 /* ---- printing ---- */
 
-/* Printable bytes as they are, the others as \xhh; at most `max` of them. */
 static void print_bytes(slice s, size_t max)
 {
-    for (size_t i = 0; i < s.n && i < max; i++) {
-        if (s.p[i] == '\\' || s.p[i] < 32 || s.p[i] == 127) printf(s.p[i] == '\\' ? "\\\\" : "\\x%02x", s.p[i]);
-        else putchar(s.p[i]);
-    }
-    if (s.n > max) printf("… (%zu bytes)", s.n);
+    struct paper plain = {.f = stdout};
+    paper_bytes(&plain, s, max);
 }
 
 static void print_time(uint64_t ms)
@@ -123,7 +119,7 @@ static void show_databases(const struct store *s)
         return;
     }
     printf("databases\n");
-    for (uint16_t db = 0; db < DATABASES; db++) {
+    for (uint16_t db = 0; db < ENGINE_DATABASES_MAX; db++) {
         struct db_view view;
         struct db_counts n;
         engine_db_at(e, db, UINT64_MAX, &view);

@@ -74,7 +74,7 @@ static void print_summary(const struct store *s, const struct report *r, const s
     printf("nodes     %llu, newest seq %llu", (unsigned long long)sum->nodes, (unsigned long long)sum->last);
     if (sum->dropped) printf(", %llu dropped by compaction", (unsigned long long)sum->dropped);
     printf("\nbytes     %llu\n", (unsigned long long)sum->bytes);
-    printf("index     %llu runs, %llu entries\n", (unsigned long long)sum->runs, (unsigned long long)sum->entries);
+    printf("index     %llu run%s, %llu entries\n", (unsigned long long)sum->runs, sum->runs == 1 ? "" : "s", (unsigned long long)sum->entries);
     printf("tree      %llu entries, root %s\n", (unsigned long long)sum->tree_size, root);
     if (sum->last > sum->tree_size) printf("          %llu nodes are newer; the next start adds them\n", (unsigned long long)(sum->last - sum->tree_size));
     print_lost(r);
@@ -87,8 +87,9 @@ int tool_verify(int argc, char **argv)
     struct store s;
     struct report r;
     struct verify_sum sum;
-    if (argc == 1 && argv[0][0] == '-' && argv[0][1]) return tool_usage(NAME, "unknown option '%s'", argv[0]);
-    if (argc != 1) return tool_usage(NAME, "which data directory?");
+    for (int i = 0; i < argc; i++)
+        if (argv[i][0] == '-' && argv[i][1]) return tool_usage(NAME, "unknown option '%s'", argv[i]);
+    if (argc != 1) return tool_usage(NAME, argc ? "one data directory at a time" : "which data directory?");
     int status = store_open(NAME, argv[0], &s);
     if (status != EXIT_YES) return status;
     report_init(&r, false);

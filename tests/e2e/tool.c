@@ -176,12 +176,13 @@ static void write_some(redisContext *r, int from, int to)
 
 static void make_store(struct server *s)
 {
-    static const char *const args[] = {"--checkpoint-bytes", "30kb", NULL};
+    static const char *const args[] = {"--checkpoint-bytes", "30kb", "--databases", "32", NULL};
     server_start(s, NULL, args);
     redisContext *r = server_connect(s, 2);
     write_some(r, 0, 300);
     freeReplyObject(ask(r, "DCOMPACT KEEP 3"));
     write_some(r, 300, 450);
+    expect(ask_ok(r, "SELECT 20") && ask_ok(r, "SET far away"), "a key in a database behind the sixteenth");
     redisFree(r);
 }
 
@@ -482,13 +483,13 @@ static void test_inspect(const char *dir)
     blake2b_256(hash, p + 72, get_u32(p + 64) & 0x7fffffff);
     hex_encode(hex, hash, 32);
     free(p);
-    expect(run("inspect %s", dir) == 0 && says("store ") && says("compacted") && says("level") && says("of them documents"), "the summary");
+    expect(run("inspect %s", dir) == 0 && says("store ") && says("compacted") && says("level") && says("of them documents") && says("\n   20  1 keys"), "the summary");
     expect(run("inspect %s --node %llu", dir, (unsigned long long)seq) == 0 && says(hex) && says("payload"), "a node with its hash");
     expect(run("inspect %s --node %llu --raw | b2sum -l 256", dir, (unsigned long long)seq) == 0 && says(hex), "whose bytes give its name");
     expect(run("inspect %s --segment 1", dir) == 0 && says("user:7") && says("document"), "a segment by number");
     expect(run("inspect %s --segment %s", dir, last_segment(&f)) == 0 && says("pair:a"), "and by name");
     for (size_t i = 0; i < f.n; i++)
-        if (ends_with(f.name[i], ".run")) expect(run("inspect %s --run %s", dir, f.name[i]) == 0 && says("entries"), "a run");
+        if (ends_with(f.name[i], ".run")) expect(run("inspect %s --run %s", dir, f.name[i]) == 0 && says("entries") && says("\\xff\\xff"), "a run, and no bytes that spoil a terminal");
     expect(run("inspect %s --node 999999999", dir) == 2 && run("inspect %s --segment 99", dir) == 2, "what is not there");
 }
 
@@ -497,7 +498,7 @@ static void test_usage(void)
     expect(run("--version") == 0 && strncmp(output, "varve ", 6) == 0, "--version");
     expect(run("help") == 0 && says("verify-proof") && run("help repair") == 0 && says("--dry-run"), "help");
     expect(run("%s", "") == 2 && run("frobnicate") == 2 && says("not a command"), "unknown commands");
-    expect(run("verify") == 2 && run("verify --quickly") == 2 && run("verify-proof --leaf x") == 2 && says("unknown option"), "unknown options");
+    expect(run("verify") == 2 && run("verify --quickly") == 2 && run("verify --quickly /tmp") == 2 && says("--quickly") && run("verify-proof --leaf x") == 2 && says("unknown option"), "unknown options");
     expect(run("inspect /tmp --raw") == 2 && run("repair") == 2 && run("help frobnicate") == 2, "and what makes no sense");
 }
 
