@@ -96,6 +96,52 @@ static void tags_hold(void **state)
     world_stop(&w);
 }
 
+/* At a tag's point the key was deleted: that has to be told from never having been. */
+static void tags_hold_tombstones(void **state)
+{
+    struct world w = {0};
+    uint8_t seq[8];
+    world_start(&w);
+    world_put(&w, 1, "v"), world_delete(&w, 1); /* 1, 2 */
+    world_put(&w, 2, "v"), world_delete(&w, 2); /* 3, 4 */
+    put_u64(seq, 3);
+    thing(&w, SPACE_TAG, "release", seq, 8); /* 5: behind the end of 1, before that of 2 */
+    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "D....", 1, 0);
+    expect_plan(&w, &(struct compact_options){.before = 5}, "D....", 1, 0);
+    world_stop(&w);
+}
+
+static void write_with_token(struct world *w, unsigned k, uint8_t op, const char *token)
+{
+    char name[32];
+    struct receipt r;
+    struct node n = world_node(w, k, op, op == NODE_PUT ? slice_str("v") : (slice){0}, name);
+    n.idem = slice_str(token);
+    assert_int_equal(engine_append(w->e, &n, false, &r), E_OK);
+    world_took(w, k, &n);
+}
+
+/* Who asks again within a day is told what came of the first time, so that node has to be there. */
+static void tokens_hold_for_a_day(void **state)
+{
+    struct world w = {0};
+    char name[32];
+    struct receipt r;
+    world_start(&w);
+    world_put(&w, 1, "v");                       /* 1 */
+    write_with_token(&w, 1, NODE_PUT, "a");      /* 2 */
+    world_put(&w, 1, "v");                       /* 3 */
+    world_put(&w, 1, "v");                       /* 4 */
+    world_put(&w, 2, "v");                       /* 5 */
+    write_with_token(&w, 2, NODE_DELETE, "b");   /* 6 */
+    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "D.d.D.", 1, 0);
+    struct node n = world_node(&w, 3, NODE_PUT, slice_str("v"), name);
+    n.ts_ms = engine_now_ms(w.e) + ENGINE_TOKEN_WINDOW_MS + 60000; /* the clock goes along */
+    assert_int_equal(engine_append(w.e, &n, false, &r), E_OK);
+    expect_plan(&w, &(struct compact_options){.keep_versions = 1}, "DDD.DD.", 0, 6);
+    world_stop(&w);
+}
+
 static void rule(struct world *w, const char *pattern, uint64_t versions, uint64_t age_ms)
 {
     uint8_t p[16];
@@ -219,6 +265,8 @@ int main(void)
         cmocka_unit_test(before_point),
         cmocka_unit_test(effects_keep_their_base),
         cmocka_unit_test(tags_hold),
+        cmocka_unit_test(tags_hold_tombstones),
+        cmocka_unit_test(tokens_hold_for_a_day),
         cmocka_unit_test(rules),
         cmocka_unit_test(ages),
         cmocka_unit_test(flush_supersedes),

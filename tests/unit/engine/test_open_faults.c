@@ -53,6 +53,7 @@ static void expect_all(struct world *w)
     assert_int_equal(m.last_seq, NODES);
     assert_int_equal(m.indexed_seq, NODES);
     assert_int_equal(w->rep.lost_from, 0);
+    assert_int_equal(w->rep.sidecars_rebuilt, 0);
     for (unsigned k = 0; k < WORLD_KEYS; k++) world_expect(w, k, UINT64_MAX, TEXT, 0);
     world_expect(w, 3, 4, TEXT, 0);
     assert_int_equal(engine_verify_slice(w->e, 1, UINT64_MAX, UINT64_MAX, NULL, NULL, &f, &next), E_OK);

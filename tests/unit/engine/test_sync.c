@@ -62,6 +62,30 @@ static void async_sync_tells(void **state)
     world_stop(&w);
 }
 
+/* The clock is the test's own: a second of it passes, and nobody asked for anything. `everysec` syncs then, `no` writes out and leaves it at that. */
+static void timer_syncs(void **state)
+{
+    for (int d = DURABLE_NO; d <= DURABLE_EVERYSEC; d++) {
+        struct world w = {.os = os_sim_new(2), .o.durability = (enum engine_durability)d};
+        struct engine_marks m;
+        log_set_level(LOG_NOTHING);
+        world_open(&w);
+        world_put(&w, 0, "a");
+        assert_int_equal(engine_sync(w.e, 0), E_OK);
+        uint64_t before = engine_durable_end(w.e);
+        world_put(&w, 0, "b");
+        assert_true(engine_durable_end(w.e) == before && before > 0);
+        os_sim_advance(w.os, 2000000);
+        do {
+            engine_sync_async(w.e, before); /* wakes the thread, asks for nothing new */
+            sched_yield();
+            engine_get_marks(w.e, &m);
+        } while (d == DURABLE_NO ? m.written_end < w.end : m.durable_end < w.end);
+        if (d == DURABLE_NO) assert_int_equal(m.durable_end, before);
+        world_stop(&w);
+    }
+}
+
 enum { WRITERS = 3, WRITES = 400 };
 
 static void writer(void *ctx)
@@ -144,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(marks_follow),
         cmocka_unit_test(async_sync_tells),
+        cmocka_unit_test(timer_syncs),
         cmocka_unit_test(many_writers),
         cmocka_unit_test(failed_sync_is_sticky),
     };
