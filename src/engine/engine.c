@@ -9,6 +9,7 @@
 #include "engine/own.h"
 
 #include "base/mem.h"
+#include "engine/segment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,6 @@
 #define CHECKPOINT_NODES_DEFAULT (512ull << 10) /* fold in half a second */
 #define PROGRESS_NODES           100000
 #define LARGE_TAIL_BYTES         (16u << 20)
-#define SEGMENT_ID_AT            32 /* of the store id in a segment's header (seglog.h) */
 
 /* ---- threads ---- */
 
@@ -166,7 +166,6 @@ static int refuse(struct engine_report *rep, int rc, const char *where)
 struct found_segments {
     struct manifest *m;
     size_t cap;
-    char any[64]; /* name of one of them */
 };
 
 /* NNNNNNNNNNNNNNNN-GGGG.seg */
@@ -177,7 +176,6 @@ static int find_segment(void *ctx, const char *name)
     unsigned generation;
     int end = 0;
     if (sscanf(name, "%16llx-%8x.seg%n", &first, &generation, &end) != 2 || end == 0 || name[end] != 0) return 0;
-    snprintf(f->any, sizeof(f->any), "%s", name);
     struct manifest *m = f->m;
     for (size_t i = 0; i < m->n_segments; i++) {
         struct seg_id *s = &m->segments[i];
@@ -199,30 +197,46 @@ static int order_segments(const void *a, const void *b)
     return (x->first_seq > y->first_seq) - (x->first_seq < y->first_seq);
 }
 
-/* What the directory itself says about the log: the segments of the highest generation, and the store's identity out of one's header. */
-static int scan_log(struct engine *e, struct manifest *m)
+/* The store's identity, out of the first segment's header that is whole; *known = false: there is none. */
+static int find_identity(struct engine *e, struct manifest *m, bool *known)
 {
     struct buf path = {0};
-    struct found_segments f = {.m = m};
-    engine_path(&path, e->own->dir, "log");
-    int rc = os_list(e->os, (const char *)path.p, find_segment, &f);
-    if (rc == E_NOTFOUND) rc = E_OK;
-    if (rc == E_OK && m->n_segments) {
-        uint8_t head[SEGMENT_ID_AT + MANIFEST_ID_BYTES];
+    int rc = E_OK;
+    *known = false;
+    for (size_t i = 0; rc == E_OK && i < m->n_segments && !*known; i++) {
+        uint8_t head[SEGMENT_HEADER_BYTES];
+        char name[SEGMENT_NAME_BYTES];
         struct os_file *file = NULL;
-        qsort(m->segments, m->n_segments, sizeof(*m->segments), order_segments);
-        m->first_unlisted = m->segments[m->n_segments - 1].first_seq + 1;
+        struct segment_header h;
+        size_t got = 0;
         engine_path(&path, e->own->dir, "log/");
         path.n--;
-        buf_add_str(&path, f.any);
-        buf_add_byte(&path, 0);
+        segment_name(name, m->segments[i].first_seq, m->segments[i].generation, "seg");
+        buf_add(&path, name, strlen(name) + 1);
         rc = os_open(e->os, (const char *)path.p, OS_READ, &file);
-        if (rc == E_OK) rc = os_read_full(e->os, file, 0, head, sizeof(head));
-        if (rc == E_OK) memcpy(m->store_id, head + SEGMENT_ID_AT, MANIFEST_ID_BYTES);
+        if (rc == E_OK) rc = os_read(e->os, file, 0, head, sizeof(head), &got);
+        *known = rc == E_OK && segment_header_decode(slice_of(head, got), &h) == E_OK;
+        if (*known) memcpy(m->store_id, h.store_id, sizeof(h.store_id));
         os_close(e->os, &file);
     }
     buf_fini(&path);
     return rc;
+}
+
+/* What the directory itself says about the log: the segments of the highest generation, and whose they are. */
+static int scan_log(struct engine *e, struct manifest *m, bool *known)
+{
+    struct buf path = {0};
+    struct found_segments f = {.m = m};
+    *known = false;
+    engine_path(&path, e->own->dir, "log");
+    int rc = os_list(e->os, (const char *)path.p, find_segment, &f);
+    buf_fini(&path);
+    if (rc == E_NOTFOUND) rc = E_OK;
+    if (rc < 0 || m->n_segments == 0) return rc;
+    qsort(m->segments, m->n_segments, sizeof(*m->segments), order_segments);
+    m->first_unlisted = m->segments[m->n_segments - 1].first_seq + 1;
+    return find_identity(e, m, known);
 }
 
 /* The directory that holds dir's name. */
@@ -268,7 +282,8 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
     if (rc == E_OK) return E_OK;
     bool missing = rc == E_NOTFOUND, damaged = rc == E_CORRUPT;
     if (!missing && !damaged) return refuse(rep, rc, "the manifest cannot be read");
-    int scanned = scan_log(e, m);
+    bool known;
+    int scanned = scan_log(e, m, &known);
     if (scanned < 0) return refuse(rep, scanned, "the log directory cannot be read");
     if (missing && m->n_segments == 0 && own->opt.read_only) return E_NOTFOUND;
     if (missing && m->n_segments == 0) {
@@ -282,7 +297,7 @@ static int load_manifest(struct engine *e, struct engine_report *rep, bool *lost
     *lost = true;
     os_random(e->os, &m->seed, sizeof(m->seed)); /* the index is made anew under it */
     sha256(m->root, "", 0);
-    if (m->n_segments == 0) os_random(e->os, m->store_id, sizeof(m->store_id));
+    if (!known) os_random(e->os, m->store_id, sizeof(m->store_id));
     for (size_t i = 0; i < m->n_segments; i++) {
         if (!m->segments[i].compacted) continue;
         log_line(LOG_WARNING, "Repair: the log was compacted; leaves of dropped nodes are taken from what is left of the tree, unchecked.");

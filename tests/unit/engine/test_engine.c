@@ -226,6 +226,46 @@ static void first_file(struct os *os, const char *dir, const char *suffix, struc
     assert_true(f->path[0] != 0);
 }
 
+/* The manifest is gone, and one segment cannot say whose it is: the others do. */
+struct numbered {
+    unsigned wanted, at;
+    char path[300];
+};
+static int take_numbered(void *ctx, const char *name)
+{
+    struct numbered *f = ctx;
+    size_t n = strlen(name);
+    if (n > 4 && strcmp(name + n - 4, ".seg") == 0 && f->at++ == f->wanted)
+        snprintf(f->path, sizeof(f->path), "/db/log/%.200s", name);
+    return 0;
+}
+static void damaged_manifest_and_header(void **state)
+{
+    unsigned segments = 2;
+    for (unsigned i = 0; i < segments; i++) {
+        struct world w;
+        uint8_t id[16];
+        struct numbered f = {.wanted = i};
+        start_on_sim(&w);
+        fill(&w);
+        memcpy(id, engine_store_id(w.e), 16);
+        assert_int_equal(engine_close(&w.e), E_OK);
+        flip_file(w.os, "/db/MANIFEST", 30);
+        assert_int_equal(os_list(w.os, "/db/log", take_numbered, &f), E_OK);
+        assert_true(f.at > 2);
+        segments = f.at;
+        flip_file(w.os, f.path, 33);
+        w.o.salvage = true;
+        world_open(&w);
+        assert_memory_equal(id, engine_store_id(w.e), 16);
+        world_expect(&w, 5, UINT64_MAX, "something of a certain length, so that segments fill up", 0);
+        w.o.salvage = false;
+        world_reopen(&w);
+        assert_int_equal(world_put(&w, 0, "x"), 2001);
+        world_stop(&w);
+    }
+}
+
 static void damaged_index(void **state)
 {
     struct world w;
@@ -375,7 +415,8 @@ int main(void)
         cmocka_unit_test(fresh_then_clean),  cmocka_unit_test(tail_is_folded),
         cmocka_unit_test(locked_while_open), cmocka_unit_test(read_only_changes_nothing),
         cmocka_unit_test(read_only_folds_in_memory),
-        cmocka_unit_test(damaged_manifest),  cmocka_unit_test(damaged_index),
+        cmocka_unit_test(damaged_manifest),  cmocka_unit_test(damaged_manifest_and_header),
+        cmocka_unit_test(damaged_index),
         cmocka_unit_test(rebuilt_over_gaps), cmocka_unit_test(damaged_segment),
         cmocka_unit_test(shortened_log),     cmocka_unit_test(figures),
     };
