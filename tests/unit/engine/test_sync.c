@@ -75,8 +75,8 @@ static void timer_syncs(void **state)
         uint64_t before = engine_durable_end(w.e);
         world_put(&w, 0, "b");
         assert_true(engine_durable_end(w.e) == before && before > 0);
-        os_sim_advance(w.os, 2000000);
         do {
+            os_sim_advance(w.os, 100000);
             engine_sync_async(w.e, before); /* wakes the thread, asks for nothing new */
             sched_yield();
             engine_get_marks(w.e, &m);
