@@ -150,7 +150,7 @@ static void reply_next(struct call *c, const struct feed *f)
         reply_int(c, (int64_t)f->at);
 }
 
-static void reply_feed(struct call *c, const struct feed *f)
+static void reply_feed(struct call *c, struct feed *f)
 {
     reply_map(c, 4);
     reply_str(c, "next"), reply_next(c, f);

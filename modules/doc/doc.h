@@ -97,6 +97,11 @@ struct doc_view {
 };
 int doc_view_load(struct call *c, uint64_t seq,
                   struct doc_view *v) MUST_CHECK; /* E_NOTFOUND … ; v->mem to be released by fini in every case */
+/* Loading in two steps, of which the second is cheaper for many at once. Read: all but hash and state. Finish: those, for n <= DOC_VIEWS_MAX views that were read;
+ * code[i] is the i-th view's result. */
+#define DOC_VIEWS_MAX 16
+int doc_view_read(struct call *c, uint64_t seq, struct doc_view *v) MUST_CHECK;
+void doc_views_finish(struct call *c, struct doc_view *v, size_t n, int *code);
 void doc_view_fini(struct doc_view *v);
 /* The hash of a node whose bytes are at hand (empty: they are not): short ones are hashed anew, which costs less than a look into the tree. */
 int doc_node_hash(struct call *c, uint64_t seq, slice raw, uint8_t hash[HASH_BYTES]) MUST_CHECK;

@@ -74,7 +74,7 @@ static bool wants_horizon_row(const struct history *h)
     return h->dropped && h->o.from < h->horizon && (h->ended || h->o.oldest_first);
 }
 
-static void reply_history(struct call *c, const struct history *h)
+static void reply_history(struct call *c, struct history *h)
 {
     bool horizon = wants_horizon_row(h), broken = h->failure != E_OK;
     reply_array(c, h->maps.n + (horizon ? 1 : 0) + (broken ? 1 : 0));

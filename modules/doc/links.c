@@ -179,10 +179,10 @@ static void add_link(struct call *c, struct links *l, const struct link *k)
     int r = engine_read_change(doc_engine(c), k->seq, &v->mem, &n);
     if (r == E_OK) r = doc_node_hash(c, k->seq, n.raw, hash);
     if (r != E_OK) {
-        node_maps_add_failure(&l->rows, r); /* in its place: the other links are still answered */
+        node_maps_add_failure(c, &l->rows, r); /* in its place: the other links are still answered */
         return;
     }
-    struct buf *out = node_maps_row(&l->rows);
+    struct buf *out = node_maps_row(c, &l->rows);
     node_map_add_header(out, c->resp, 6);
     add_text(out, "from", k->from);
     add_text(out, "rel", k->rel);
@@ -198,7 +198,7 @@ static void add_link(struct call *c, struct links *l, const struct link *k)
         node_map_add_null(out, c->resp);
 }
 
-static void reply_links(struct call *c, const struct links *l)
+static void reply_links(struct call *c, struct links *l)
 {
     struct buf b = {0};
     if (l->more) {

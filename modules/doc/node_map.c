@@ -1,13 +1,25 @@
-/* One pass, one reservation: the longest row is known beforehand, so each field is a copy of its prepared name and a few digits. */
+/* One pass, one reservation: the longest row is known beforehand, so each field is a copy of its prepared name and a few digits.
+ *
+ * Rows of nodes wait until there are DOC_VIEWS_MAX, or until they hold QUEUE_BYTES: hashing four nodes at once costs little more than hashing one, and the places in memory
+ * that tell whether they are live are fetched side by side. */
 #include "modules/doc/node_map.h"
 
 #define FIXED_BYTES 640 /* names, numbers, hash and nils of any row, with room to spare */
 #define CAUSE_BYTES 112 /* [seq, hash] */
 #define TAIL_BYTES  96
 
+#define QUEUE_BYTES ((size_t)256 << 10)
+#define QUEUE_KEEPS ((size_t)16 << 10) /* of a row's buffer, for the next one */
+
 struct node_map_break {
     size_t at;
     int code;
+};
+
+struct node_maps_queue {
+    struct doc_view view[DOC_VIEWS_MAX];
+    uint32_t depth[DOC_VIEWS_MAX];
+    size_t n, bytes;
 };
 
 #define PUT(p, literal) put_bytes(p, literal, sizeof(literal) - 1)
@@ -47,15 +59,11 @@ static inline uint8_t *put_null(uint8_t *p, int resp)
     return resp >= 3 ? PUT(p, "_\r\n") : PUT(p, "$-1\r\n");
 }
 
-static uint8_t *put_hash(uint8_t *p, const uint8_t hash[HASH_BYTES])
+static inline uint8_t *put_hash(uint8_t *p, const uint8_t hash[HASH_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
     p = PUT(p, "$64\r\n");
-    for (int i = 0; i < HASH_BYTES; i++) {
-        *p++ = (uint8_t)digits[hash[i] >> 4];
-        *p++ = (uint8_t)digits[hash[i] & 15];
-    }
-    return put_end(p);
+    hex_digits((char *)p, hash, HASH_BYTES);
+    return put_end(p + 2 * HASH_BYTES);
 }
 
 static uint8_t *put_optional(uint8_t *p, int resp, bool given, int64_t v)
@@ -284,13 +292,13 @@ static void add_break(struct node_maps *m, int code)
     buf_add(&m->breaks, &b, sizeof b);
 }
 
-void node_maps_add_failure(struct node_maps *m, int code)
+static void add_failure(struct node_maps *m, int code)
 {
     add_break(m, code);
     m->n++;
 }
 
-void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth)
+static void add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth)
 {
     slice data;
     struct buf mem = {0};
@@ -305,24 +313,72 @@ void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_vi
     buf_fini(&mem);
 }
 
-void node_maps_add(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth)
+/* Encodes the rows that wait. */
+static void settle(struct call *c, struct node_maps *m)
 {
-    int r = doc_view_load(c, seq, &m->view);
-    if (r == E_OK)
-        node_maps_add_view(c, m, &m->view, depth);
-    else
-        node_maps_add_failure(m, r);
+    struct node_maps_queue *q = m->queue;
+    int code[DOC_VIEWS_MAX];
+    if (!q || q->n == 0) return;
+    doc_views_finish(c, q->view, q->n, code);
+    m->n -= q->n;
+    for (size_t i = 0; i < q->n; i++) {
+        if (code[i] == E_OK)
+            add_view(c, m, &q->view[i], q->depth[i]);
+        else
+            add_failure(m, code[i]);
+        if (q->view[i].mem.cap > QUEUE_KEEPS) buf_fini(&q->view[i].mem);
+    }
+    q->n = q->bytes = 0;
 }
 
-struct buf *node_maps_row(struct node_maps *m)
+int node_maps_read(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth, const struct doc_view **v)
 {
+    struct node_maps_queue *q = m->queue;
+    if (!q) q = m->queue = mem_zalloc(sizeof *q);
+    if (q->n == DOC_VIEWS_MAX || q->bytes >= QUEUE_BYTES) settle(c, m);
+    struct doc_view *at = &q->view[q->n];
+    int r = doc_view_read(c, seq, at);
+    *v = r == E_OK ? at : NULL;
+    if (r != E_OK) {
+        node_maps_add_failure(c, m, r);
+        return r;
+    }
+    q->depth[q->n++] = depth;
+    q->bytes += at->raw.n;
+    m->n++;
+    return E_OK;
+}
+
+void node_maps_add(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth)
+{
+    const struct doc_view *v;
+    int r = node_maps_read(c, m, seq, depth, &v);
+    (void)r; /* a failure is the row */
+}
+
+void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth)
+{
+    settle(c, m);
+    add_view(c, m, v, depth);
+}
+
+void node_maps_add_failure(struct call *c, struct node_maps *m, int code)
+{
+    settle(c, m);
+    add_failure(m, code);
+}
+
+struct buf *node_maps_row(struct call *c, struct node_maps *m)
+{
+    settle(c, m);
     m->n++;
     return &m->mem;
 }
 
-void node_maps_reply(struct call *c, const struct node_maps *m)
+void node_maps_reply(struct call *c, struct node_maps *m)
 {
     size_t done = 0;
+    settle(c, m);
     for (size_t i = 0; i + sizeof(struct node_map_break) <= m->breaks.n; i += sizeof(struct node_map_break)) {
         struct node_map_break b;
         memcpy(&b, m->breaks.p + i, sizeof b);
@@ -337,6 +393,7 @@ void node_maps_clear(struct node_maps *m)
 {
     buf_clear(&m->mem);
     buf_clear(&m->breaks);
+    if (m->queue) m->queue->n = m->queue->bytes = 0;
     m->n = 0;
 }
 
@@ -345,5 +402,8 @@ void node_maps_fini(struct node_maps *m)
     buf_fini(&m->mem);
     buf_fini(&m->breaks);
     doc_view_fini(&m->view);
+    for (size_t i = 0; m->queue && i < DOC_VIEWS_MAX; i++) doc_view_fini(&m->queue->view[i]);
+    mem_free(m->queue);
+    m->queue = NULL;
     m->n = 0;
 }

@@ -11,23 +11,26 @@
 struct node_maps {
     struct buf mem;    /* the protocol's bytes */
     struct buf breaks; /* struct node_map_break, ascending: where an error stands between bytes */
-    size_t n;          /* rows */
+    size_t n;          /* rows, those that wait included */
     bool with_data;
-    struct doc_view view; /* one row's buffer, used again for the next */
+    struct doc_view view; /* a row's buffer for callers of node_maps_add_view, used again for the next */
+    struct node_maps_queue *queue; /* rows that wait */
 };
 
-/* Adds the row of a node. depth: shown before the node's fields unless NODE_MAP_NO_DEPTH. */
+/* Adds the row of a node. It waits to be finished together with those that follow (doc_views_finish). depth: shown before the node's fields unless NODE_MAP_NO_DEPTH. */
 void node_maps_add(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth);
+/* The same, and shows what was read (doc_view_read), which stays till the next row is added. A failure is the row; *v is set to NULL then. */
+int node_maps_read(struct call *c, struct node_maps *m, uint64_t seq, uint32_t depth, const struct doc_view **v);
 /* The same for a node at hand; v is loaded (doc_view_load, or filled by the caller). */
 void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth);
 /* A row that is an error. */
-void node_maps_add_failure(struct node_maps *m, int code);
+void node_maps_add_failure(struct call *c, struct node_maps *m, int code);
 /* A row that another file encodes: bytes go behind what is there. */
-struct buf *node_maps_row(struct node_maps *m);
+struct buf *node_maps_row(struct call *c, struct node_maps *m);
 /* Forgets the rows. */
 void node_maps_clear(struct node_maps *m);
 /* The rows, one after the other; the caller has begun the array. */
-void node_maps_reply(struct call *c, const struct node_maps *m);
+void node_maps_reply(struct call *c, struct node_maps *m);
 void node_maps_fini(struct node_maps *m);
 
 /* Appends one map; *data = NULL: nil. */

@@ -47,29 +47,37 @@ static bool is_flushed(struct call *c, const struct node *n)
     return false;
 }
 
-/* The key's newest seq, by memory or by the index. */
-static int newest_of(struct call *c, const struct node *n, uint64_t *seq)
+/* What memory knows of the newest seqs of the views' keys; 0 where it knows nothing. */
+static void find_heads(struct call *c, const struct doc_view *v, size_t n, uint64_t *heads)
 {
-    struct version newest;
-    *seq = 0;
-    if (n->space == SPACE_KEY) ks_heads(&c->ks, n->lineage, &n->key, 1, seq);
-    if (*seq != 0) return E_OK;
-    int r = engine_find(doc_engine(c), n->space, n->lineage, n->key, UINT64_MAX, FIND_ALL, &newest);
-    if (r == E_OK) *seq = newest.seq;
-    return r == E_NOTFOUND || r == E_PRUNED ? E_OK : r;
+    bool asked[DOC_VIEWS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        heads[i] = 0;
+        asked[i] = v[i].state != DOC_OLD || v[i].node.space != SPACE_KEY;
+    }
+    for (size_t i = 0; i < n; i++) { /* one question for each lineage, and there is hardly ever a second */
+        slice keys[DOC_VIEWS_MAX];
+        uint64_t found[DOC_VIEWS_MAX];
+        size_t which[DOC_VIEWS_MAX], m = 0;
+        for (size_t j = i; j < n; j++) {
+            if (asked[j] || v[j].node.lineage != v[i].node.lineage) continue;
+            asked[j] = true;
+            which[m] = j;
+            keys[m++] = v[j].node.key;
+        }
+        if (m > 0) ks_heads(&c->ks, v[i].node.lineage, keys, m, found);
+        for (size_t j = 0; j < m; j++) heads[which[j]] = found[j];
+    }
 }
 
-/* Live, old or deleted: by the key's newest version and the newest flush, so the index has to know all that was written, not only this node. */
-static int judge_state(struct call *c, struct doc_view *v)
+/* Live or old, for what is not gone: by the key's newest version and the newest flush. head: its seq, 0 = ask the index. */
+static int judge_state(struct call *c, struct doc_view *v, uint64_t head)
 {
     const struct node *n = &v->node;
-    uint64_t newest;
-    v->state = node_is_live(n) ? DOC_OLD : DOC_DELETED;
-    if (!doc_node_has_key(n)) v->state = DOC_LIVE;
-    if (v->state != DOC_OLD) return E_OK;
-    int r = engine_catch_up(doc_engine(c), 0);
-    if (r == E_OK) r = newest_of(c, n, &newest);
-    if (r != E_OK || newest != v->seq) return r;
+    struct version newest = {.seq = head};
+    int r = head ? E_OK : engine_find(doc_engine(c), n->space, n->lineage, n->key, UINT64_MAX, FIND_ALL, &newest);
+    if (r == E_NOTFOUND || r == E_PRUNED) return E_OK;
+    if (r != E_OK || newest.seq != v->seq) return r;
     bool gone = n->expire_ms != 0 && n->expire_ms <= c->ks.now_ms;
     bool falls = n->space == SPACE_KEY || n->space == SPACE_LINK; /* what a flush reaches */
     if (!gone && !(falls && is_flushed(c, n))) v->state = DOC_LIVE;
@@ -83,7 +91,7 @@ int doc_node_hash(struct call *c, uint64_t seq, slice raw, uint8_t hash[HASH_BYT
     return E_OK;
 }
 
-int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
+int doc_view_read(struct call *c, uint64_t seq, struct doc_view *v)
 {
     struct engine *e = doc_engine(c);
     struct buf mem = v->mem;
@@ -94,16 +102,59 @@ int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
     v->pruned = r == E_PRUNED;
     if (v->pruned) {
         v->state = DOC_PRUNED;
-        return doc_node_hash(c, seq, (slice){0}, v->hash);
+        return E_OK;
     }
     if (r != E_OK) return r;
     v->raw = n.raw;
     v->node = n.node;
     v->commit_first = n.commit_first;
     v->commit_last = seq + n.cut;
-    if (n.more) r = engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last);
-    if (r == E_OK) r = doc_node_hash(c, seq, v->raw, v->hash);
-    return r == E_OK ? judge_state(c, v) : r;
+    v->state = node_is_live(&v->node) ? DOC_OLD : DOC_DELETED;
+    if (!doc_node_has_key(&v->node)) v->state = DOC_LIVE;
+    return n.more ? engine_commit_of_node(e, &v->node, &v->commit_first, &v->commit_last) : E_OK;
+}
+
+/* Short nodes four at a time. */
+static void find_hashes(struct call *c, struct doc_view *v, size_t n, int *code)
+{
+    slice raw[DOC_VIEWS_MAX];
+    uint8_t hash[DOC_VIEWS_MAX][HASH_BYTES];
+    size_t which[DOC_VIEWS_MAX], m = 0;
+    for (size_t i = 0; i < n; i++) {
+        code[i] = E_OK;
+        if (v[i].raw.n == 0 || v[i].raw.n > HASH_ANEW_BYTES) {
+            code[i] = engine_hash(doc_engine(c), v[i].seq, v[i].hash);
+        } else {
+            which[m] = i;
+            raw[m++] = v[i].raw;
+        }
+    }
+    if (m == 0) return;
+    engine_hash_nodes(m, raw, hash);
+    for (size_t i = 0; i < m; i++) memcpy(v[which[i]].hash, hash[i], HASH_BYTES);
+}
+
+void doc_views_finish(struct call *c, struct doc_view *v, size_t n, int *code)
+{
+    uint64_t heads[DOC_VIEWS_MAX];
+    ASSERT(n > 0 && n <= DOC_VIEWS_MAX);
+    find_hashes(c, v, n, code);
+    bool open = false;
+    for (size_t i = 0; i < n; i++) open |= v[i].state == DOC_OLD;
+    if (!open) return;
+    int r = engine_catch_up(doc_engine(c), 0); /* for the index to know all that was written, not only these nodes */
+    find_heads(c, v, n, heads);
+    for (size_t i = 0; i < n; i++) {
+        if (code[i] != E_OK || v[i].state != DOC_OLD) continue;
+        code[i] = r == E_OK ? judge_state(c, &v[i], heads[i]) : r;
+    }
+}
+
+int doc_view_load(struct call *c, uint64_t seq, struct doc_view *v)
+{
+    int r = doc_view_read(c, seq, v);
+    if (r == E_OK) doc_views_finish(c, v, 1, &r);
+    return r;
 }
 
 int doc_is_logged(struct call *c, uint64_t seq)
@@ -139,7 +190,7 @@ void doc_reply_map(struct call *c, const struct doc_view *v, const struct doc_da
 {
     struct node_maps m = {.with_data = data->wanted && !data->given};
     if (data->wanted && data->given)
-        node_map_encode(node_maps_row(&m), c->resp, v, &data->bytes, NODE_MAP_NO_DEPTH);
+        node_map_encode(node_maps_row(c, &m), c->resp, v, &data->bytes, NODE_MAP_NO_DEPTH);
     else
         node_maps_add_view(c, &m, v, NODE_MAP_NO_DEPTH);
     node_maps_reply(c, &m);

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #define FEW 64
+#define SLOTS_FEW  64
+#define SLOTS_SOME 1024
+#define SLOTS_MANY 16384
 
 static bool put(struct seq_set *s, uint64_t seq)
 {
@@ -17,10 +20,18 @@ static bool put(struct seq_set *s, uint64_t seq)
     return true;
 }
 
+/* In great steps while it is small: a walk that has come so far will mostly go on, and moving everybody again costs more than the room. */
+static size_t next_size(size_t cap)
+{
+    if (cap < SLOTS_FEW) return SLOTS_FEW;
+    if (cap < SLOTS_SOME) return SLOTS_SOME;
+    return cap < SLOTS_MANY ? SLOTS_MANY : cap * 2;
+}
+
 static void grow(struct seq_set *s)
 {
     struct seq_set old = *s;
-    s->cap = old.cap ? old.cap * 2 : 64;
+    s->cap = next_size(old.cap);
     s->n = 0;
     s->slot = mem_zalloc(s->cap * sizeof *s->slot);
     for (size_t i = 0; i < old.cap; i++)
@@ -31,7 +42,7 @@ static void grow(struct seq_set *s)
 bool seq_set_add(struct seq_set *s, uint64_t seq)
 {
     ASSERT(seq > 0);
-    if ((s->n + 1) * 2 > s->cap) grow(s);
+    if ((s->n + 1) * 3 > s->cap * 2) grow(s);
     return put(s, seq);
 }
 

@@ -89,12 +89,8 @@ static int take_next(struct call *c, struct trace *t, size_t *budget, size_t *by
     int r = E_OK;
     (*budget)--;
     if (t->cur == NULL) {
-        struct doc_view *v = &t->maps.view;
-        r = doc_view_load(c, seq, v);
-        if (r != E_OK)
-            node_maps_add_failure(&t->maps, r);
-        else
-            node_maps_add_view(c, &t->maps, v, t->depth);
+        const struct doc_view *v;
+        r = node_maps_read(c, &t->maps, seq, t->depth, &v);
         if (r == E_OK && !v->pruned) *bytes += v->raw.n;
         if (r == E_OK && expand && !t->effects && !v->pruned) expand_causes(t, v);
         if (r != E_OK && expand && !t->effects) return r; /* what it leads to is not known */

@@ -89,7 +89,7 @@ static int add_data(struct call *c, struct traverse *t, slice key, struct buf *o
 /* via NULL: the start. */
 static int add_row(struct call *c, struct traverse *t, slice key, uint32_t depth, const slice *via)
 {
-    struct buf *out = node_maps_row(&t->rows);
+    struct buf *out = node_maps_row(c, &t->rows);
     node_map_add_header(out, c->resp, t->with_data ? 4 : 3);
     node_map_add_bulk(out, slice_str("key"));
     node_map_add_bulk(out, key);

@@ -172,11 +172,64 @@ static void test_commits(void **state)
     doc_view_fini(&v);
 }
 
+static void change_something(struct bed *b, unsigned what, unsigned n)
+{
+    switch (what) {
+    case 0: say(b, "DPUT k:%u 1", n); break;
+    case 1: say(b, "DPUT k:%u '\"%0900u\"'", n, n); break;
+    case 2: say(b, "SET s:%u x", n); break;
+    case 3: say(b, "DPUT k:%u 1", n), say(b, "DPUT k:%u 1", n + 1), say(b, "DLINK k:%u r k:%u", n, n + 1); break;
+    case 4: say(b, "DUNLINK k:%u r k:%u", n, n + 1); break;
+    case 5: say(b, "DDEL k:%u", n); break;
+    case 6: say(b, "DEL s:%u", n); break;
+    case 7: say(b, "EXPIRE k:%u 100", n); break;
+    default: say(b, "DTAG SET t:%u HEAD FORCE", n); break;
+    }
+}
+
+/* Many views finished together say what each says alone: several databases, kinds, sizes and states in any mix. */
+static void test_many_together(void **state)
+{
+    struct bed *b = *state;
+    struct rng r = {41};
+    uint64_t first = head_of(b) + 1;
+    for (int i = 0; i < 400; i++) {
+        unsigned n = (unsigned)rng_below(&r, 9);
+        if (i % 7 == 0) say(b, "SELECT %d", (int)rng_below(&r, 3));
+        if (i == 200) say(b, "FLUSHDB");
+        if (i == 300) say(b, "DCOMPACT KEEP 2");
+        change_something(b, (unsigned)rng_below(&r, 9), n);
+    }
+    uint64_t last = head_of(b);
+    struct call c = probe(b, NULL, 0);
+    bool met[DOC_PRUNED + 1] = {0};
+    for (int round = 0; round < 300; round++) {
+        struct doc_view v[DOC_VIEWS_MAX] = {0};
+        int code[DOC_VIEWS_MAX];
+        size_t n = 1 + rng_below(&r, DOC_VIEWS_MAX);
+        for (size_t i = 0; i < n; i++) assert_int_equal(doc_view_read(&c, first + rng_below(&r, last - first + 1), &v[i]), E_OK);
+        doc_views_finish(&c, v, n, code);
+        for (size_t i = 0; i < n; i++) {
+            struct doc_view alone = {0};
+            assert_int_equal(code[i], E_OK);
+            assert_int_equal(doc_view_load(&c, v[i].seq, &alone), E_OK);
+            assert_int_equal(v[i].state, alone.state);
+            assert_int_equal(v[i].pruned, alone.pruned);
+            assert_memory_equal(v[i].hash, alone.hash, HASH_BYTES);
+            met[v[i].state] = true;
+            doc_view_fini(&alone);
+            doc_view_fini(&v[i]);
+        }
+    }
+    for (int s = 0; s <= DOC_PRUNED; s++) assert_true(met[s]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_states), WITH_SERVER(test_ended_a_moment_ago), WITH_SERVER(test_expired_is_not_live),
         WITH_SERVER(test_hashes), WITH_SERVER(test_rebuilt_values),     WITH_SERVER(test_commits),
+        WITH_SERVER(test_many_together),
     };
     return cmocka_run_group_tests_name("doc_reply_node", tests, NULL, NULL);
 }
