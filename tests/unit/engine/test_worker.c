@@ -116,6 +116,34 @@ static void failed_checkpoint_is_not_sticky(void **state)
     world_stop(&w);
 }
 
+/* Whichever call of a checkpoint failed: the next one that succeeds is on the disk, also when nothing was written between the two. */
+static void failed_checkpoint_is_done_again(void **state)
+{
+    unsigned failed = 0;
+    for (uint64_t at = 1;; at++) {
+        struct world w = {.os = os_sim_new(4), .o = {.no_threads = true}};
+        log_set_level(LOG_NOTHING);
+        world_open(&w);
+        world_put(&w, 0, "a");
+        assert_int_equal(engine_checkpoint(w.e), E_OK);
+        world_put(&w, 0, "b");
+        os_sim_set(w.os, &(struct os_sim_faults){.fail_write_at = os_sim_events(w.os) + at, .seed = at});
+        bool ended = engine_checkpoint(w.e) == E_OK;
+        os_sim_set(w.os, &(struct os_sim_faults){0});
+        bool again = engine_checkpoint(w.e) == E_OK; /* not where the log or the tree has failed: they take no more */
+        failed += !ended && again;
+        os_sim_set(w.os, &(struct os_sim_faults){.crash_at = os_sim_events(w.os) + 1, .seed = at}); /* the power goes */
+        (void)!engine_close(&w.e);
+        os_sim_reboot(w.os);
+        world_open(&w);
+        if (again) assert_int_equal(w.rep.folded_nodes, 0);
+        if (again) world_expect(&w, 0, UINT64_MAX, "b", 0);
+        world_stop(&w);
+        if (ended) break;
+    }
+    assert_true(failed >= 6); /* of making a run and of writing the manifest */
+}
+
 static void clean_mark_stays_while_nothing_happens(void **state)
 {
     struct world w = {0};
@@ -138,6 +166,7 @@ int main(void)
         cmocka_unit_test(many_checkpoints_merge),
         cmocka_unit_test(rest_makes_small),
         cmocka_unit_test(failed_checkpoint_is_not_sticky),
+        cmocka_unit_test(failed_checkpoint_is_done_again),
         cmocka_unit_test(clean_mark_stays_while_nothing_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
