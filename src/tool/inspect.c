@@ -60,7 +60,7 @@ static void show_manifest(const struct store *s)
     printf("\nmanifest   number %llu, %s%s; newest time ", (unsigned long long)m->number, m->flags & MANIFEST_IS_CLEAN ? "orderly stop" : "no orderly stop",
            m->flags & MANIFEST_MUST_FORGET ? ", the index has still to forget dropped nodes" : "");
     print_time(m->newest_ms);
-    printf("\ncovers     seq %llu; on disk up to %llu (sync mark %llu); horizon %llu\ntree       size %llu, root ", (unsigned long long)m->covers,
+    printf("\ncovers     seq %llu; on disk up to %llu (sync mark %llu); horizon of keys %llu\ntree       size %llu, root ", (unsigned long long)m->covers,
            (unsigned long long)m->floor, (unsigned long long)s->mark, (unsigned long long)m->horizon, (unsigned long long)m->covers);
     print_hex(m->root, sizeof m->root);
     putchar('\n');

@@ -1,6 +1,9 @@
 /* The books: saved and loaded, refused when damaged or ahead of the index, totals, and what merging may forget. */
 #include "unit/engine/foldbed.h"
 
+#include "engine/manifest.h"
+#include "support/page.h"
+
 static void test_saved(void **state)
 {
     struct rng r = rng_start("saved", 101);
@@ -27,6 +30,45 @@ static void test_saved(void **state)
     fold_save(b->e.fold, &saved);
     assert_int_equal(fold_open(&b->e, buf_slice(&saved), &f), E_CORRUPT);
     buf_fini(&saved), buf_fini(&again);
+    bed_free(b);
+}
+
+/* The books in the example of src/docs/format-manifest.md say what the page says they do, and are saved again byte for byte. */
+static void test_documented(void **state)
+{
+    struct bed *b = bed_new();
+    struct buf page = {0}, again = {0};
+    struct manifest m;
+    struct fold *f = NULL;
+    struct db_counts n;
+    struct coll_counts c;
+    struct retain_rule rule;
+    struct engine_tag tag;
+    bed_put(b, 0, "k", TYPE_STRING, "v"), bed_put(b, 0, "l", TYPE_STRING, "v");
+    bed_step(b);
+    assert_true(page_example("src/docs/format-manifest.md", "manifest", &page));
+    assert_int_equal(manifest_decode(buf_slice(&page), &m), E_OK);
+    assert_int_equal(fold_open(&b->e, buf_slice(&m.books), &f), E_OK);
+    struct fold *own = b->e.fold;
+    b->e.fold = f;
+    assert_int_equal(fold_seq(f), 2);
+    assert_int_equal(fold_newest_ms(f), 1700000000000);
+    engine_db_counts(&b->e, 0, &n);
+    assert_true(n.keys == 2 && n.docs == 1 && n.expiring == 0);
+    engine_collection(&b->e, 0, slice_str("user"), &c);
+    assert_true(c.docs == 1 && c.versions == 1 && c.bytes == 92);
+    assert_int_equal(engine_tag_find(&b->e, slice_str("v1"), &again, &tag), E_OK);
+    assert_true(tag.seq == 2 && tag.point == 1 && tag.ts_ms == 1700000000000 && tag.by.n == 0);
+    assert_true(engine_retain_of(&b->e, slice_str("pkg:bash"), true, &rule, NULL));
+    assert_true(rule.versions == 5 && rule.age_ms == 0);
+    assert_true(sorted_covers(f, 0, slice_str("user:7")));
+    buf_clear(&again);
+    fold_save(f, &again);
+    assert_true(slice_eq(buf_slice(&again), buf_slice(&m.books)));
+    b->e.fold = own;
+    fold_close(&f);
+    manifest_fini(&m);
+    buf_fini(&page), buf_fini(&again);
     bed_free(b);
 }
 
@@ -131,7 +173,7 @@ static void test_probes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_saved), cmocka_unit_test(test_version_two),
+        cmocka_unit_test(test_saved), cmocka_unit_test(test_documented), cmocka_unit_test(test_version_two),
         cmocka_unit_test(test_live_estimate),
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_probes),

@@ -3,6 +3,7 @@
 
 #include "base/codec.h"
 #include "engine/manifest.h"
+#include "support/page.h"
 
 static struct manifest sample(void)
 {
@@ -49,6 +50,28 @@ static void round_trip(void **state)
     manifest_fini(&got);
     buf_fini(&bytes);
     buf_fini(&again);
+}
+
+/* The example in src/docs/format-manifest.md. Its books are looked at in test_books. */
+static void documented(void **state)
+{
+    struct manifest m = {.clean = true, .covers = 2, .floor = 2, .newest_ms = 1700000000000, .created_ms = 1699999999000, .number = 2, .first_unlisted = 2};
+    struct seg_id segment = {1, 0, false};
+    struct run_id run = {.id = 1, .bytes = 281, .entries = 3};
+    struct manifest got;
+    struct buf page = {0}, tree = {0}, bytes = {0};
+    assert_true(page_example("src/docs/format-manifest.md", "manifest", &page));
+    assert_true(page_example("src/docs/format-tree.md", "hashes", &tree));
+    assert_int_equal(manifest_decode(buf_slice(&page), &got), E_OK);
+    for (size_t i = 0; i < sizeof m.store_id; i++) m.store_id[i] = (uint8_t)(0xb0 + i);
+    memcpy(m.root, tree.p + 3 * HASH_BYTES, HASH_BYTES);
+    m.seed = (struct hash_seed){{1, 2}};
+    m.segments = &segment, m.n_segments = 1, m.runs = &run, m.n_runs = 1;
+    m.books = got.books;
+    manifest_encode(&m, &bytes);
+    assert_true(slice_eq(buf_slice(&bytes), buf_slice(&page)));
+    manifest_fini(&got);
+    buf_fini(&page), buf_fini(&tree), buf_fini(&bytes);
 }
 
 static void every_flipped_bit_is_seen(void **state)
@@ -114,6 +137,7 @@ int main(void)
     log_set_level(LOG_NOTHING);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(documented),
         cmocka_unit_test(every_flipped_bit_is_seen),
         cmocka_unit_test(content_is_checked),
         cmocka_unit_test(read_and_write),

@@ -1,5 +1,6 @@
 /* Roots and proofs against the definitions, for every size that is small and around the borders of tiles; and the verifier against every wrong proof
  * that one change makes. */
+#include "support/page.h"
 #include "support/tree_ref.h"
 
 #include <setjmp.h>
@@ -185,10 +186,43 @@ static void verifier_refuses(void **state)
         }
 }
 
+/* The example in src/docs/format-tree.md, its sentences about proofs too. */
+static void documented(void **state)
+{
+    struct buf entries = {0}, hashes = {0}, file = {0};
+    struct tree *t = NULL;
+    struct tree_proof p;
+    uint8_t root[HASH_BYTES], leaf[HASH_BYTES];
+    assert_true(page_example("src/docs/format-tree.md", "entries", &entries) && page_example("src/docs/format-tree.md", "hashes", &hashes));
+    assert_int_equal(entries.n, 3 * HASH_BYTES);
+    assert_int_equal(hashes.n, 5 * HASH_BYTES);
+    assert_int_equal(tree_open(os, "/page", 0, NULL, false, &t), E_OK);
+    assert_int_equal(tree_append(t, (const uint8_t(*)[HASH_BYTES])entries.p, 3), E_OK);
+    for (size_t i = 0; i < 3; i++) {
+        sha256_leaf(leaf, entries.p + i * HASH_BYTES);
+        assert_memory_equal(leaf, hashes.p + i * HASH_BYTES, HASH_BYTES);
+    }
+    assert_int_equal(tree_root(t, 2, root), E_OK);
+    assert_memory_equal(root, hashes.p + 3 * HASH_BYTES, HASH_BYTES);
+    assert_int_equal(tree_root(t, 3, root), E_OK);
+    assert_memory_equal(root, hashes.p + 4 * HASH_BYTES, HASH_BYTES);
+    assert_int_equal(tree_inclusion(t, 0, 3, &p), E_OK);
+    assert_int_equal(p.n, 2);
+    assert_memory_equal(p.hash, hashes.p + HASH_BYTES, 2 * HASH_BYTES);
+    assert_int_equal(tree_consistency(t, 2, 3, &p), E_OK);
+    assert_int_equal(p.n, 1);
+    assert_memory_equal(p.hash, hashes.p + 2 * HASH_BYTES, HASH_BYTES);
+    assert_int_equal(tree_sync(t), E_OK);
+    assert_int_equal(os_read_file(os, "/page/tree/entries", 1000, &file), E_OK);
+    assert_true(slice_eq(buf_slice(&file), buf_slice(&entries)));
+    tree_close(&t);
+    buf_fini(&entries), buf_fini(&hashes), buf_fini(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty), cmocka_unit_test(verifier_refuses), cmocka_unit_test(every_small_size), cmocka_unit_test(around_tile_borders),
+        cmocka_unit_test(empty), cmocka_unit_test(documented), cmocka_unit_test(verifier_refuses), cmocka_unit_test(every_small_size), cmocka_unit_test(around_tile_borders),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
