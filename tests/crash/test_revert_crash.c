@@ -6,8 +6,9 @@
  *   3. every key and link is now, and was at earlier points, the revert's and the one before it among them, what the oracle knows; versions are dense;
  *   4. DBSIZE, the engine's counts and a scan agree; 5. the same revert again goes through, writing goes on, and an orderly stop changes nothing of all this.
  *
- * Modes, at every event while a revert is on its way: killed, power cut, a write that fails; beside them a disk that is full when it begins, or soon. Its reply is
- * an error then, or it is wholly there, in the running server and after its restart. Of the other events a world takes a quarter, killed and power cut.
+ * Modes, at every event while a revert is on its way: killed, power cut, a write that fails, a sync that fails (then the power goes, and with it what that sync was for);
+ * beside them a disk that is full when it begins, or soon. Its reply is an error then, or it is wholly there, in the running server and after its restart. Of the other
+ * events a world takes a quarter, killed and power cut.
  *
  * Commits are larger than the ring and than a segment, and come when the ring is full; more keys differ than a slice compares, and the other client writes between
  * slices. In every second world an acknowledgement means synced, in every third history is dropped by rules.
@@ -23,11 +24,12 @@
 #define FILLS_LONG     16 /* in every fifth world: more changes than a slice looks at */
 #define POINTS_DEFAULT 1000
 #define REVERTS_MAX    64
+#define EVENTS_MAX     20000
 #define FULL_TRIES     3 /* of a disk that gets full, for each revert */
 #define OTHERS_ONE_IN  4 /* of the events outside of reverts; another seed takes others */
 
-enum mode { KILLED, POWER_CUT, WRITE_FAILS, DISK_FULL };
-static const char *const mode_names[] = {"killed", "power cut", "write fails", "disk full"};
+enum mode { KILLED, POWER_CUT, WRITE_FAILS, DISK_FULL, SYNC_FAILS };
+static const char *const mode_names[] = {"killed", "power cut", "write fails", "disk full", "sync fails"};
 
 struct run {
     struct world w;
@@ -45,6 +47,39 @@ struct run {
     unsigned full_at;                              /* 1 + the revert from which on the disk is full; 0 = never */
     uint64_t full_bytes;                           /* what still fits then */
 };
+
+/* Which events are syncs, of the world without a fault: the simulated disk's calls are listened to. */
+static struct {
+    struct os_ops ops;
+    const struct os_ops *sim; /* NULL: nobody listens */
+    bool is_sync[EVENTS_MAX];
+} heard;
+
+static void hear_sync(struct os *os)
+{
+    uint64_t event = os_sim_events(os) + 1;
+    ASSERT(event < EVENTS_MAX);
+    heard.is_sync[event] = true;
+}
+static int heard_sync(struct os *os, struct os_file *f)
+{
+    hear_sync(os);
+    return heard.sim->sync(os, f);
+}
+static int heard_sync_dir(struct os *os, const char *path)
+{
+    hear_sync(os);
+    return heard.sim->sync_dir(os, path);
+}
+static void listen_to(struct os *os)
+{
+    memset(&heard, 0, sizeof heard);
+    heard.sim = os->ops;
+    heard.ops = *os->ops;
+    heard.ops.sync = heard_sync;
+    heard.ops.sync_dir = heard_sync_dir;
+    os->ops = &heard.ops;
+}
 
 static uint64_t roll(struct run *r, uint64_t below) { return points_roll(&r->dice, below); }
 
@@ -624,19 +659,21 @@ static void run_free(struct run *r)
 static bool one_point(struct command_bed *b, uint64_t seed, uint64_t event, enum mode mode)
 {
     struct run *r = run_new(b, seed);
-    struct os_sim_faults f = {.seed = seed * 1000003 + event, .process_only = mode != POWER_CUT};
+    bool power_cut = mode == POWER_CUT || mode == SYNC_FAILS;
+    struct os_sim_faults f = {.seed = seed * 1000003 + event, .process_only = !power_cut};
     if (mode == KILLED || mode == POWER_CUT) f.crash_at = event;
     if (mode == WRITE_FAILS) f.fail_write_at = event;
+    if (mode == SYNC_FAILS) f.fail_sync_at = event;
     if (mode == DISK_FULL) r->full_at = 1 + (unsigned)(event / FULL_TRIES), r->full_bytes = event % FULL_TRIES * 40000;
     os_sim_set(r->os, &f);
     workload(r);
     if (r->w.e && !r->w.failed && !os_sim_crashed(r->os) && engine_failure(r->w.e)) while_failed(r);
     /* One that outlived its fault dies now. */
     if (!os_sim_crashed(r->os))
-        os_sim_set(r->os, &(struct os_sim_faults){.crash_at = os_sim_events(r->os) + 1, .process_only = mode != POWER_CUT, .seed = seed});
+        os_sim_set(r->os, &(struct os_sim_faults){.crash_at = os_sim_events(r->os) + 1, .process_only = !power_cut, .seed = seed});
     (void)!close_store(r);
     os_sim_reboot(r->os);
-    if (!r->w.failed) after_fault(r, mode == POWER_CUT);
+    if (!r->w.failed) after_fault(r, power_cut);
     bool good = !r->w.failed;
     if (!good)
         printf("FAILED: %s at event %llu (CRASH_MODE %d), seed %llu: line %u: %s\n", mode_names[mode], (unsigned long long)event, mode,
@@ -656,6 +693,7 @@ static bool in_revert(const struct run *r, uint64_t event)
 static void every_point(struct points *p, struct command_bed *b)
 {
     struct run *r = run_new(b, p->seed);
+    listen_to(r->os);
     workload(r);
     uint64_t events = os_sim_events(r->os);
     if (r->w.failed) {
@@ -670,6 +708,7 @@ static void every_point(struct points *p, struct command_bed *b)
         if (!reverting && event % OTHERS_ONE_IN != p->seed % OTHERS_ONE_IN) continue;
         for (int mode = KILLED; mode <= (reverting ? WRITE_FAILS : POWER_CUT) && points_left(p); mode++)
             points_count(p, one_point(b, p->seed, event, (enum mode)mode));
+        if (reverting && heard.is_sync[event] && points_left(p)) points_count(p, one_point(b, p->seed, event, SYNC_FAILS));
     }
     for (unsigned i = 0; i < r->n_reverts * FULL_TRIES && points_left(p); i++) points_count(p, one_point(b, p->seed, i, DISK_FULL));
     run_free(r);
