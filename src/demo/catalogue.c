@@ -2,6 +2,7 @@
 #include "demo/catalogue.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "demo/version.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,12 +90,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct package *)a)->name, ((const struct package *)b)->name);
 }
 
-/* Sorts and keeps one package a name. */
+static int by_name_newest(const void *a, const void *b)
+{
+    int order = by_name(a, b);
+    return order ? order : version_compare(((const struct package *)b)->version, ((const struct package *)a)->version);
+}
+
+/* Sorts and keeps one package a name: the newest. */
 static void settle(struct set *s)
 {
     size_t kept = 0;
     if (s->n == 0) return;
-    qsort(s->at, s->n, sizeof *s->at, by_name);
+    qsort(s->at, s->n, sizeof *s->at, by_name_newest);
     for (size_t i = 0; i < s->n; i++)
         if (kept == 0 || strcmp(s->at[kept - 1].name, s->at[i].name) != 0) s->at[kept++] = s->at[i];
     s->n = kept;
@@ -136,7 +143,7 @@ static void find_changes(struct catalogue *c, struct set *newer, const struct se
     for (size_t i = 0; i < c->n_base; i++) {
         struct package p = c->base[i];
         const struct package *up = find(newer->at, newer->n, p.name), *here = find(status->at, status->n, p.name);
-        bool moved = up && strcmp(up->version, p.version) != 0;
+        bool moved = up && version_compare(up->version, p.version) > 0;
         if (moved) p.version = up->version, p.size_kb = up->size_kb;
         if (here) p.installed = here->version;
         if (moved || here) set_add(&changed, &p);
@@ -183,12 +190,23 @@ const struct package *catalogue_find(const struct catalogue *c, const char *name
     return find(c->base, c->n_base, text);
 }
 
+/* Does the name stand in the relations before `end`? A package may be named twice, with a lowest and a highest version. */
+static bool named_before(const char *text, const char *end, const char *name, size_t n)
+{
+    while (text < end) {
+        text += strspn(text, " ,");
+        if (text < end && strcspn(text, " ,:|(") == n && strncmp(text, name, n) == 0) return true;
+        text += strcspn(text, ",");
+    }
+    return false;
+}
+
 void catalogue_relations(const char *text, void (*fn)(void *ctx, const char *name, size_t n), void *ctx)
 {
-    while (text && *text) {
-        text += strspn(text, " ,");
-        size_t n = strcspn(text, " ,:|(");
-        if (n) fn(ctx, text, n);
-        text += strcspn(text, ",");
+    for (const char *at = text; at && *at;) {
+        at += strspn(at, " ,");
+        size_t n = strcspn(at, " ,:|(");
+        if (n && !named_before(text, at, at, n)) fn(ctx, at, n);
+        at += strcspn(at, ",");
     }
 }

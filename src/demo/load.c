@@ -13,7 +13,7 @@ static double now_seconds(void)
 
 /* ---- progress ---- */
 struct bar {
-    const char *what;
+    const char *what, *of; /* what is made, of how many what */
     size_t total;
     double begin, shown;
 };
@@ -26,8 +26,8 @@ static void bar_show(struct bar *b, size_t done)
     int filled = b->total ? (int)(done * 30 / b->total) : 30;
     double rate = now > b->begin ? (double)done / (now - b->begin) : 0;
     if (!isatty(STDOUT_FILENO) && done < b->total) return;
-    printf("\r  %-10s [%.*s%*s] %zu of %zu, %.0f a second", b->what, filled, "##############################", 30 - filled, "",
-           done, b->total, rate);
+    printf("%s  %-9s [%.*s%*s] %zu of %zu %s, %.0f a second", isatty(STDOUT_FILENO) ? "\r" : "", b->what, filled, "##############################", 30 - filled, "", done,
+           b->total, b->of, rate);
     if (done >= b->total) putchar('\n');
     fflush(stdout);
 }
@@ -102,7 +102,7 @@ static void put_batch(struct pipeline *p, const char *key, int pass, size_t from
 void load_documents(redisContext *r, const struct package *pk, size_t n, int pass, struct load_result *out)
 {
     struct pipeline p = {r, out, 0};
-    struct bar bar = {pass == 1 ? "documents" : "changes", n, now_seconds(), 0};
+    struct bar bar = {pass == 1 ? "documents" : "changes", "packages", n, now_seconds(), 0};
     struct buf json = {0}, key = {0};
     char batch[64], cause[80];
     for (size_t i = 0; i < n; i++) {
@@ -150,7 +150,7 @@ static void link_one(void *ctx, const char *name, size_t n)
 void load_links(redisContext *r, const struct catalogue *c, struct load_result *out)
 {
     struct linking l = {.p = {r, out, 0}, .c = c};
-    struct bar bar = {"links of", c->n_base, now_seconds(), 0};
+    struct bar bar = {"links", "packages", c->n_base, now_seconds(), 0};
     for (size_t i = 0; i < c->n_base; i++) {
         buf_clear(&l.from);
         buf_printf(&l.from, "pkg:%s", c->base[i].name);

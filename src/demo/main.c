@@ -4,6 +4,7 @@
 #include "demo/process.h"
 #include "demo/tour.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static long long head_seq(redisContext *r)
@@ -24,6 +25,19 @@ static void print_rates(const struct load_result *l)
     if (l->errors) printf("  %llu commands were refused; the first: %s\n", (unsigned long long)l->errors, l->first_error);
 }
 
+/* What the second pass writes, without a server: name, version before, version then. */
+static int print_changes(void)
+{
+    struct catalogue c;
+    if (catalogue_read(&c) != E_OK) return 1;
+    for (size_t i = 0; i < c.n_changed; i++) {
+        const struct package *was = catalogue_find(&c, c.changed[i].name, strlen(c.changed[i].name));
+        printf("%s %s %s\n", c.changed[i].name, was ? was->version : "-", c.changed[i].version);
+    }
+    catalogue_fini(&c);
+    return 0;
+}
+
 static int run(struct process *p, const char *tool, const struct catalogue *c)
 {
     struct load_result l = {0};
@@ -42,6 +56,13 @@ static int run(struct process *p, const char *tool, const struct catalogue *c)
     return t.failures || l.errors ? 1 : 0;
 }
 
+/* Whichever way the demo ends, its server does not stay behind unasked. */
+static struct process running;
+static void stop_running(void)
+{
+    if (running.pid > 0) process_stop(&running);
+}
+
 int main(int argc, char **argv)
 {
     const char *server = "build/varve-server", *tool = "build/varve";
@@ -49,25 +70,26 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--keep") == 0)
             keep = true;
+        else if (strcmp(argv[i], "--changes") == 0)
+            return print_changes();
         else if (i + 1 < argc && strcmp(argv[i], "--server") == 0)
             server = argv[++i];
         else if (i + 1 < argc && strcmp(argv[i], "--tool") == 0)
             tool = argv[++i];
         else
-            return fprintf(stderr, "usage: %s [--server PROGRAM] [--tool PROGRAM] [--keep]\n", argv[0]), 2;
+            return fprintf(stderr, "usage: %s [--server PROGRAM] [--tool PROGRAM] [--keep] | --changes\n", argv[0]), 2;
     }
     struct catalogue c;
-    struct process p = {0};
     if (catalogue_read(&c) != E_OK) return fprintf(stderr, "this machine has neither apt lists nor a dpkg status file\n"), 1;
-    if (process_start(&p, server) != E_OK) return 1;
-    printf("A server runs on port %d, data in %s\n", p.port, p.dir);
-    int status = run(&p, tool, &c);
+    if (process_start(&running, server) != E_OK) return 1;
+    (void)atexit(stop_running);
+    printf("A server runs on port %d, data in %s\n", running.port, running.dir);
+    int status = run(&running, tool, &c);
     catalogue_fini(&c);
     if (keep) {
-        printf("\nThe server goes on: redis-cli -p %d    end it with: redis-cli -p %d SHUTDOWN; rm -rf %s\n", p.port, p.port,
-               p.dir);
-        return status;
+        printf("\nThe server goes on: redis-cli -p %d    end it with: redis-cli -p %d SHUTDOWN; rm -rf %s\n", running.port,
+               running.port, running.dir);
+        running.pid = 0;
     }
-    process_stop(&p);
     return status;
 }

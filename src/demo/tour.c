@@ -1,47 +1,11 @@
 #include "demo/tour.h"
+#include "base/mem.h"
+#include "base/slice.h"
+#include "demo/show.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-
-#define TEXT_SHOWN 96 /* characters of a long text that are shown */
-#define ROWS_SHOWN 12
-
-static void show_text(const char *s, size_t n)
-{
-    size_t shown = n < TEXT_SHOWN ? n : TEXT_SHOWN;
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char ch = (unsigned char)s[i];
-        if (ch >= 32 && ch != 127)
-            putchar(ch);
-        else
-            printf("\\x%02x", ch);
-    }
-    if (n > shown) printf("… (%zu bytes)", n);
-    putchar('\n');
-}
-
-static void show(const redisReply *v, int depth)
-{
-    switch (v->type) {
-    case REDIS_REPLY_NIL: puts("(nil)"); break;
-    case REDIS_REPLY_INTEGER: printf("%lld\n", v->integer); break;
-    case REDIS_REPLY_ERROR: printf("(error) "); /* fall through */
-    case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_STRING: show_text(v->str, v->len); break;
-    default:
-        if (v->elements == 0) puts("(empty)");
-        for (size_t i = 0; i < v->elements; i++) {
-            if (i || depth == 0) printf("%*s", i || depth == 0 ? 4 + 3 * depth : 0, "");
-            if (i == ROWS_SHOWN && v->elements > ROWS_SHOWN + 20) {
-                printf("… (%zu in all)\n", v->elements);
-                break;
-            }
-            printf("%zu) ", i + 1);
-            show(v->element[i], depth + 1);
-        }
-    }
-}
 
 static void say(const char *text)
 {
@@ -64,10 +28,7 @@ static redisReply *ask(struct tour *t, bool print, const char *format, ...)
         exit(1);
     }
     if (v->type == REDIS_REPLY_ERROR) t->failures++;
-    if (print || v->type == REDIS_REPLY_ERROR) {
-        if (v->type != REDIS_REPLY_ARRAY) printf("    ");
-        show(v, 0);
-    }
+    if (print || v->type == REDIS_REPLY_ERROR) show_reply(v);
     return v;
 }
 
@@ -91,17 +52,40 @@ static void promise(struct tour *t, bool kept, const char *what)
     printf("    NOT AS PROMISED: %s\n", what);
 }
 
-/* A package that changed in the second pass and has many dependencies makes the better story. */
+/* How many packages depend on each of the changed ones. */
+struct needs {
+    const struct catalogue *c;
+    unsigned *of; /* as c->changed */
+};
+
+static void count_need(void *ctx, const char *name, size_t n)
+{
+    struct needs *needs = ctx;
+    size_t low = 0, high = needs->c->n_changed;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = slice_cmp(slice_str(needs->c->changed[mid].name), slice_of(name, n));
+        if (order == 0) needs->of[mid]++;
+        if (order == 0) return;
+        if (order < 0) low = mid + 1;
+        else high = mid;
+    }
+}
+
+/* A package that came in a newer version, and that many others need, makes the better story. */
 static const char *pick(const struct catalogue *c)
 {
     const struct package *best = &c->base[0];
-    size_t most = 0;
+    uint64_t most = 0;
+    struct needs needs = {c, mem_zalloc((c->n_changed + 1) * sizeof(unsigned))};
+    for (size_t i = 0; i < c->n_base; i++) catalogue_relations(c->base[i].depends, count_need, &needs);
     for (size_t i = 0; i < c->n_changed; i++) {
-        size_t n = c->changed[i].depends ? strlen(c->changed[i].depends) : 0;
-        const struct package *first = catalogue_find(c, c->changed[i].name, strlen(c->changed[i].name));
-        if (first && strcmp(first->version, c->changed[i].version) != 0) n += 1000;
-        if (n > most) most = n, best = &c->changed[i];
+        const struct package *p = &c->changed[i], *first = catalogue_find(c, p->name, strlen(p->name));
+        uint64_t worth = needs.of[i] + (p->depends ? 1u << 20 : 0);
+        if (first && strcmp(first->version, p->version) != 0) worth += 1ull << 40;
+        if (worth > most) most = worth, best = p;
     }
+    mem_free(needs.of);
     return best->name;
 }
 
@@ -198,8 +182,8 @@ static void tour_compaction(struct tour *t, const char *name)
     freeReplyObject(v);
     say("A read below the horizon is refused, not answered wrongly:");
     v = redisCommand(t->r, "DASOF pkg:%s seq:%lld", name, t->before_second);
-    printf("  > DASOF pkg:%s seq:%lld\n    ", name, t->before_second);
-    if (v) show(v, 0);
+    printf("  > DASOF pkg:%s seq:%lld\n", name, t->before_second);
+    if (v) show_reply(v);
     promise(t, v && v->type == REDIS_REPLY_ERROR && strncmp(v->str, "PRUNED", 6) == 0, "PRUNED");
     if (v) freeReplyObject(v);
 }
@@ -262,11 +246,11 @@ static void tour_traversal(struct tour *t, const char *name)
 /* A mistake, and the way back. */
 static void tour_mistake(struct tour *t, const char *name)
 {
-    say("A mistake: a script sets every size to nothing and deletes packages. First a tag, to be safe; then the changes, as "
-        "whoever follows the feed sees them:");
+    say("A mistake: a script spoils a package and deletes another. First a tag, to be safe; then the changes, as whoever follows "
+        "the feed sees them:");
     freeReplyObject(ask(t, true, "DTAG SET before-mistake"));
     long long seq = 0;
-    redisReply *v = ask(t, false, "DTAG GET before-mistake");
+    redisReply *v = ask(t, true, "DTAG GET before-mistake");
     if (v->type == REDIS_REPLY_ARRAY) seq = field(v, "seq")->integer;
     freeReplyObject(v);
     freeReplyObject(ask(t, true, "DPATCH pkg:%s MERGE {\"size\":null,\"maintainer\":\"nobody\"} NOTE oops", name));
