@@ -7,6 +7,7 @@
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,11 +24,14 @@ static double cpu_us(void)
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-/* The i-th key in a scrambled order that visits each once. */
+/* The i-th key in a scrambled order that visits each once: "doc:" and twelve digits. For all four engines alike it is written digit by digit:
+ * snprintf would take a tenth of a microsecond, which is a tenth of what is measured and none of the engine's. */
 static size_t key_of(char out[24], uint32_t i)
 {
     uint32_t k = (uint32_t)((uint64_t)i * 611953u % KEYS);
-    return (size_t)snprintf(out, 24, "doc:%012u", k);
+    memcpy(out, "doc:000000000000", 17);
+    for (char *digit = out + 15; k > 0; k /= 10) *digit-- = (char)('0' + k % 10);
+    return 16;
 }
 
 static void die(const char *what, const char *why)
