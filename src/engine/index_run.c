@@ -4,7 +4,12 @@
  * anywhere. A cursor only ever moves to higher blocks when going forward and to lower ones when going back, so no input makes it run for ever.
  *
  * A cursor decodes groups (restart to restart): forward entry by entry, backward the whole group first. All keys of a group are kept, so
- * going back inside a group costs nothing. */
+ * going back inside a group costs nothing.
+ *
+ * A seek builds no keys of entries below the key sought, K. It knows how many leading bytes the entry before agrees with K in, a. An entry that shares
+ * more than a bytes with the one before is below K for the same reason as that; one that shares fewer is above K, because it is above the one before in a
+ * byte where that equals K; one that shares exactly a bytes is compared from there on. So the entry found begins with bytes of K itself, and
+ * what was passed over is decoded only for who goes back. */
 #include "engine/index_run.h"
 
 #include "base/codec.h"
@@ -227,7 +232,7 @@ void run_cursor_init(struct run_cursor *c, struct index_run *r)
     c->block_cap = sizeof c->block_space;
     c->keys = c->keys_space;
     c->keys_cap = sizeof c->keys_space;
-    c->decoded = c->at = 0;
+    c->decoded = c->passed = c->at = 0;
 }
 
 void run_cursor_fini(struct run_cursor *c)
@@ -279,7 +284,7 @@ static int enter_group(struct run_cursor *c, uint32_t g)
     c->group = g;
     c->next_at = from;
     c->group_end = to;
-    c->decoded = 0;
+    c->decoded = c->passed = 0;
     c->keys_n = 0;
     return E_OK;
 }
@@ -298,45 +303,64 @@ struct entry_head {
     uint64_t shared, rest, tag, value_n;
 };
 
-static const uint8_t *decode_head(const uint8_t *p, const uint8_t *end, struct entry_head *h)
+static const uint8_t *decode_long_head(const uint8_t *p, const uint8_t *end, struct entry_head *h)
 {
-    if (end - p >= 4) {
-        uint32_t four = get_u32(p);
-        if ((four & 0x80808080u) == 0) {
-            *h = (struct entry_head){four & 255, four >> 8 & 255, four >> 16 & 255, four >> 24};
-            return p + 4;
-        }
-    }
     p = get_varint(p, end, &h->shared);
     if (p) p = get_varint(p, end, &h->rest);
     if (p) p = get_varint(p, end, &h->tag);
     return p ? get_varint(p, end, &h->value_n) : NULL;
 }
 
+static inline const uint8_t *decode_head(const uint8_t *p, const uint8_t *end, struct entry_head *h)
+{
+    if (__builtin_expect(end - p >= 4, 1)) {
+        uint32_t four = get_u32(p);
+        if (__builtin_expect((four & 0x80808080u) == 0, 1)) {
+            *h = (struct entry_head){four & 255, four >> 8 & 255, four >> 16 & 255, four >> 24};
+            return p + 4;
+        }
+    }
+    return decode_long_head(p, end, h);
+}
+
+/* Decodes the head of the entry at `at` of the group, behind one whose key has before_n bytes. Its key's rest and value follow the head, all inside the
+ * group. NULL: damaged. */
+static inline const uint8_t *entry_head(const struct run_cursor *c, uint32_t at, size_t before_n, struct entry_head *h)
+{
+    const uint8_t *end = c->block + c->group_end, *p = decode_head(c->block + at, end, h);
+    bool right = p && h->shared <= before_n && h->rest <= INDEX_KEY_MAX && h->shared + h->rest <= INDEX_KEY_MAX && h->value_n <= INDEX_VALUE_MAX &&
+                 h->rest + h->value_n <= (size_t)(end - p) && h->tag >> 1 <= h->shared + h->rest;
+    return right ? p : NULL;
+}
+
+/* Takes the entry with this head: its key is the first h->shared bytes at `start` and the rest at p, where the value follows. */
+static void take_entry(struct run_cursor *c, const struct entry_head *h, const uint8_t *start, const uint8_t *p)
+{
+    size_t key_n = h->shared + h->rest;
+    uint8_t *k = c->keys + c->keys_n;
+    ASSERT(c->decoded < RUN_GROUP && c->keys_n + key_n <= c->keys_cap);
+    if (h->shared) memcpy(k, start, h->shared);
+    memcpy(k + h->shared, p, h->rest);
+    c->entry[c->decoded++] = (struct run_entry){.key_at = (uint32_t)c->keys_n,
+                                                .key_n = (uint32_t)key_n,
+                                                .value = slice_of(p + h->rest, h->value_n),
+                                                .filter_n = (uint32_t)(h->tag >> 1),
+                                                .tombstone = h->tag & 1};
+    c->keys_n += key_n;
+    c->next_at = (uint32_t)(p + h->rest + h->value_n - c->block);
+}
+
 /* Decodes the next entry of the group; the caller knows that there is one. */
 static int decode_next(struct run_cursor *c)
 {
     if (c->decoded == RUN_GROUP) return broken(c);
-    const uint8_t *end = c->block + c->group_end;
     struct entry_head h;
-    const uint8_t *p = decode_head(c->block + c->next_at, end, &h);
     const struct run_entry *before = c->decoded ? &c->entry[c->decoded - 1] : NULL;
-    uint64_t max_shared = before ? before->key_n : 0;
-    if (!p || h.shared > max_shared || h.rest > INDEX_KEY_MAX || h.shared + h.rest > INDEX_KEY_MAX || h.value_n > INDEX_VALUE_MAX ||
-        h.rest + h.value_n > (size_t)(end - p) || h.tag >> 1 > h.shared + h.rest)
-        return broken(c);
+    const uint8_t *p = entry_head(c, c->next_at, before ? before->key_n : 0, &h);
+    if (!p) return broken(c);
     size_t key_n = h.shared + h.rest;
     if (c->keys_n + key_n > c->keys_cap) grow_keys(c, c->keys_n + key_n);
-    uint8_t *k = c->keys + c->keys_n;
-    if (h.shared) memcpy(k, c->keys + before->key_at, h.shared);
-    memcpy(k + h.shared, p, h.rest);
-    c->entry[c->decoded++] = (struct run_entry){.key_at = (uint32_t)c->keys_n,
-                                                .key_n = (uint32_t)key_n,
-                                                .value = slice_of(p + h.rest, h.value_n),
-                                                .filter_n = (uint32_t)(h.tag >> 1),
-                                                .tombstone = h.tag & 1};
-    c->keys_n += key_n;
-    c->next_at = (uint32_t)(p + h.rest + h.value_n - c->block);
+    take_entry(c, &h, before ? c->keys + before->key_at : NULL, p);
     return E_OK;
 }
 
@@ -385,6 +409,16 @@ int run_cursor_last(struct run_cursor *c)
     return c->run->n_blocks ? enter_last(c, c->run->n_blocks - 1, 0) : E_END;
 }
 
+/* Stands on the first entry behind the group. */
+static int enter_next(struct run_cursor *c)
+{
+    if (c->group + 1 == c->n_groups) return enter_first(c, c->block_no + 1);
+    c->on = false;
+    int rc = enter_group(c, c->group + 1);
+    if (rc == E_OK) rc = decode_next(c);
+    return rc < 0 ? rc : stand(c, 0);
+}
+
 int run_cursor_next(struct run_cursor *c)
 {
     ASSERT(c->on);
@@ -392,21 +426,29 @@ int run_cursor_next(struct run_cursor *c)
         c->at++;
         return E_OK;
     }
-    if (c->next_at == c->group_end) {
-        if (c->group + 1 == c->n_groups) return enter_first(c, c->block_no + 1);
-        int rc = enter_group(c, c->group + 1);
-        if (rc < 0) return rc;
-    }
+    if (c->next_at == c->group_end) return enter_next(c);
     int rc = decode_next(c);
     return rc < 0 ? rc : stand(c, c->decoded - 1);
+}
+
+/* Decodes what a seek passed over, up to where the cursor stands. */
+static int decode_before(struct run_cursor *c)
+{
+    uint32_t at = c->at;
+    c->on = false;
+    int rc = enter_group(c, c->group);
+    while (rc == E_OK && c->decoded < at) rc = c->next_at < c->group_end ? decode_next(c) : broken(c);
+    c->on = rc == E_OK;
+    return rc;
 }
 
 int run_cursor_prev(struct run_cursor *c)
 {
     ASSERT(c->on);
     if (c->at > 0) {
-        c->at--;
-        return E_OK;
+        int rc = c->at > c->passed ? E_OK : decode_before(c);
+        if (rc == E_OK) c->at--;
+        return rc;
     }
     if (c->group > 0) return enter_last(c, c->block_no, c->group);
     c->on = false;
@@ -444,6 +486,45 @@ static int find_group(struct run_cursor *c, slice key, uint32_t *out)
     return E_OK;
 }
 
+/* How many leading bytes of a and b are equal; both have max bytes. */
+static inline size_t agreeing(const uint8_t *a, const uint8_t *b, size_t max)
+{
+    size_t n = 0;
+    for (; n + 8 <= max; n += 8) {
+        uint64_t x = get_u64(a + n) ^ get_u64(b + n);
+        if (x) return n + (unsigned)__builtin_ctzll(x) / 8;
+    }
+    while (n < max && a[n] == b[n]) n++;
+    return n;
+}
+
+/* Stands on the group's first entry >= key, by the rule at the top. E_END: all are below. */
+static int seek_in_group(struct run_cursor *c, slice key)
+{
+    size_t agreed = 0, before_n = 0; /* of the entry before, which is below: bytes that it shares with key, and all of its key */
+    struct entry_head h;
+    while (c->next_at < c->group_end) {
+        const uint8_t *p = c->decoded < RUN_GROUP ? entry_head(c, c->next_at, before_n, &h) : NULL;
+        if (!p) return broken(c);
+        bool below = h.shared > agreed;
+        if (h.shared == agreed) {
+            size_t max = h.rest < key.n - agreed ? h.rest : key.n - agreed, n = agreeing(p, key.p + agreed, max);
+            agreed += n;
+            below = agreed < key.n && (n == h.rest || p[n] < key.p[agreed]);
+        }
+        if (!below) {
+            c->passed = c->decoded;
+            if (h.shared + h.rest > c->keys_cap) grow_keys(c, h.shared + h.rest);
+            take_entry(c, &h, key.p, p);
+            return stand(c, c->passed);
+        }
+        before_n = h.shared + h.rest;
+        c->decoded++;
+        c->next_at = (uint32_t)(p + h.rest + h.value_n - c->block);
+    }
+    return E_END;
+}
+
 int run_cursor_seek(struct run_cursor *c, slice key)
 {
     c->on = false;
@@ -453,14 +534,12 @@ int run_cursor_seek(struct run_cursor *c, slice key)
     int rc = load_block(c, no);
     if (rc == E_OK) rc = find_group(c, key, &g);
     if (rc == E_OK) rc = enter_group(c, g);
-    if (rc == E_OK) rc = decode_next(c);
-    if (rc < 0) return rc;
-    stand(c, 0);
-    while (slice_cmp(run_cursor_key(c), key) < 0) {
-        rc = run_cursor_next(c);
-        if (rc < 0) return rc;
-    }
-    return E_OK;
+    if (rc == E_OK) rc = seek_in_group(c, key);
+    if (rc != E_END) return rc;
+    /* All of the group is below: then what follows begins above, unless the file lies. */
+    rc = enter_next(c);
+    while (rc == E_OK && slice_cmp(run_cursor_key(c), key) < 0) rc = run_cursor_next(c);
+    return rc;
 }
 
 int run_cursor_seek_before(struct run_cursor *c, slice key)

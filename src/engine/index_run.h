@@ -88,7 +88,8 @@ struct run_cursor {
     bool on;
     const uint8_t *restarts;
     uint32_t n_groups, entries_end, group, group_end, next_at;
-    uint32_t decoded, at; /* entries of the group decoded so far, and the current one */
+    uint32_t decoded, at; /* entries of the group known so far, and the current one */
+    uint32_t passed;      /* entries before this one were passed over by a seek and are not in `entry` */
     uint8_t *block;
     uint8_t *keys;
     size_t block_cap, keys_cap, keys_n;
@@ -99,7 +100,7 @@ struct run_cursor {
 
 void run_cursor_init(struct run_cursor *c, struct index_run *r);
 void run_cursor_fini(struct run_cursor *c);
-/* All return E_OK (standing on an entry), E_END, E_CORRUPT or E_IO; the last three leave the cursor nowhere. */
+/* All return E_OK (standing on an entry), E_END, E_CORRUPT or E_IO; the last three leave the cursor nowhere. A key to seek lies outside the cursor. */
 int run_cursor_seek(struct run_cursor *c, slice key) MUST_CHECK;        /* first entry >= key */
 int run_cursor_seek_before(struct run_cursor *c, slice key) MUST_CHECK; /* last entry < key */
 int run_cursor_first(struct run_cursor *c) MUST_CHECK;

@@ -92,6 +92,73 @@ static void test_cursor_walks(void **state)
     os_free(&os);
 }
 
+/* Keys that agree in many lengths: some bytes all alike, then a few out of an alphabet of three, one of them zero. Many begin others. */
+static void alike_key(struct rng *r, struct buf *b)
+{
+    static const size_t alike[] = {0, 1, 3, 7, 8, 9, 15, 16, 17, 24, 100, 300};
+    static const uint8_t letter[] = {0, 1, 'a'};
+    size_t n = alike[rng_below(r, sizeof alike / sizeof *alike)], tail = rng_below(r, 20);
+    buf_clear(b);
+    for (size_t i = 0; i < n; i++) buf_add_byte(b, 'a');
+    for (size_t i = 0; i < tail; i++) buf_add_byte(b, letter[rng_below(r, 3)]);
+}
+
+/* What a seek for key finds, where it can go from there, and which block it is in, against the oracle and a walk over the blocks. */
+static void check_seek(struct rng *r, struct run_cursor *c, const struct oracle *o, slice key)
+{
+    size_t at = oracle_seek(o, key);
+    uint64_t block = 0;
+    while (block < c->run->n_blocks && slice_cmp(slice_of(c->run->block[block].key, c->run->block[block].key_n), key) < 0)
+        block++;
+    assert_int_equal(index_run_block_of(c->run, key), block);
+    int rc = run_cursor_seek(c, key);
+    assert_int_equal(rc, at < o->n ? E_OK : E_END);
+    for (int steps = (int)rng_below(r, 40); rc == E_OK; steps--) {
+        check_at(c, o, at);
+        if (steps == 0) break;
+        bool forward = rng_below(r, 3) == 0;
+        rc = forward ? run_cursor_next(c) : run_cursor_prev(c);
+        assert_int_equal(rc, (forward ? at + 1 == o->n : at == 0) ? E_END : E_OK);
+        at = forward ? at + 1 : at - 1;
+    }
+    at = oracle_seek(o, key);
+    assert_int_equal(run_cursor_seek_before(c, key), at > 0 ? E_OK : E_END);
+    if (at > 0) check_at(c, o, at - 1);
+}
+
+static void test_seek_among_keys_alike(void **state)
+{
+    struct rng r = rng_start("seek_among_keys_alike", 15);
+    struct os *os = os_memory_new();
+    struct oracle o = {0};
+    struct buf key = {0};
+    for (int i = 0; i < 2000; i++) {
+        alike_key(&r, &key);
+        oracle_put(&o, buf_slice(&key), buf_slice(&key));
+    }
+    struct index_run *run = write_run(os, &o);
+    struct run_cursor c;
+    run_cursor_init(&c, run);
+    for (size_t i = 0; i < o.n; i++) {
+        slice k = buf_slice(&o.e[i].key);
+        check_seek(&r, &c, &o, k);
+        if (k.n) check_seek(&r, &c, &o, slice_of(k.p, k.n - 1));
+        buf_clear(&key);
+        buf_add_slice(&key, k);
+        buf_add_byte(&key, 0);
+        check_seek(&r, &c, &o, buf_slice(&key));
+        key.p[k.n] = 255;
+        check_seek(&r, &c, &o, buf_slice(&key));
+        alike_key(&r, &key);
+        check_seek(&r, &c, &o, buf_slice(&key));
+    }
+    buf_fini(&key);
+    run_cursor_fini(&c);
+    index_run_drop(run);
+    oracle_clear(&o);
+    os_free(&os);
+}
+
 /* Opens the run and reads everything. Any answer that comes must be right. */
 static int read_all(struct os *os, const struct run_id *id, const struct oracle *o)
 {
@@ -187,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cursor_walks),
+        cmocka_unit_test(test_seek_among_keys_alike),
         cmocka_unit_test(test_every_flipped_byte_is_found),
         cmocka_unit_test(test_failing_reads_are_errors),
         cmocka_unit_test(test_verify_names_the_place),
