@@ -99,7 +99,6 @@ static bool wanted(struct call *c, const struct scan *s, slice key)
     slice coll = buf_slice(&s->prefix);
     if (coll.n) coll.n--; /* the colon */
     if (s->has_coll && !slice_eq(doc_collection(key), coll)) return false;
-    if (s->has_coll && coll.n == 0 && key.n && memchr(key.p, ':', key.n)) return false;
     return s->match_at == 0 || glob_match(c->argv[s->match_at], key, false);
 }
 

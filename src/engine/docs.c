@@ -45,7 +45,7 @@ int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, u
     range_doc_from(&c->lower, lineage, prefix);
     buf_add(&upper, c->lower.p, c->lower.n);
     range_end(&upper);
-    if (after.n > 0 && slice_cmp(after, prefix) >= 0) {
+    if (after.p != NULL && slice_cmp(after, prefix) >= 0) { /* the empty key is one, too */
         range_doc(&c->lower, lineage, after, 0);
         buf_add_byte(&c->lower, 0); /* behind the oldest entry of `after` */
     }

@@ -244,6 +244,7 @@ API void past_cursor_close(struct past_cursor **c);
 
 /* ---- documents in key order, at a point ---- */
 struct doc_cursor;
+/* `after`: the last key that was seen, which may be the empty one; after.p == NULL: from the first on. */
 API int engine_docs(struct engine *e, uint16_t lineage, slice prefix, slice after, uint64_t at, struct doc_cursor **out) MUST_CHECK; /* E_PRUNED: below the horizon of documents */
 /* Keys whose newest version at `at` is a live document (expiry not judged), and those of which that is not known any more: engine_find answers E_PRUNED.
  * E_AGAIN: many keys were looked at since the last one; call again, now or on the next turn. */

@@ -14,7 +14,7 @@ static void check(struct bed *b, uint16_t lineage, slice prefix, slice after, ui
     for (size_t i = 0; i < BED_KEYS; i++) {
         slice k = slice_str(bed_keys[i]);
         const struct node *live = model_live(b, SPACE_KEY, lineage, k, at);
-        if (!live || live->type != TYPE_DOCUMENT || !slice_starts(k, prefix) || (after.n && slice_cmp(k, after) <= 0)) continue;
+        if (!live || live->type != TYPE_DOCUMENT || !slice_starts(k, prefix) || (after.p && slice_cmp(k, after) <= 0)) continue;
         want[n++] = k;
     }
     qsort(want, n, sizeof want[0], by_key);
@@ -57,6 +57,29 @@ static void test_long_names(void **state)
     check(b, 0, slice_of(name, NODE_KEY_MAX * 5), (slice){0}, UINT64_MAX);
     check(b, 0, slice_str("a:"), slice_of(name, NODE_KEY_MAX * 5), UINT64_MAX);
     mem_free(name);
+    bed_free(b);
+}
+
+/* The empty key is one that a page may end with. */
+static void test_behind_the_empty_name(void **state)
+{
+    struct bed *b = bed_new();
+    struct doc_cursor *c = NULL;
+    slice key;
+    bed_put(b, 0, "", TYPE_DOCUMENT, "1");
+    bed_put(b, 0, "a", TYPE_DOCUMENT, "1");
+    bed_step(b);
+    for (int behind = 0; behind < 2; behind++) {
+        assert_int_equal(engine_docs(&b->e, 0, (slice){0}, behind ? slice_str("") : (slice){0}, UINT64_MAX, &c), E_OK);
+        if (!behind) {
+            assert_int_equal(doc_cursor_next(c, &key), E_OK);
+            assert_int_equal(key.n, 0);
+        }
+        assert_int_equal(doc_cursor_next(c, &key), E_OK);
+        assert_true(slice_eq(key, slice_str("a")));
+        assert_int_equal(doc_cursor_next(c, &key), E_END);
+        doc_cursor_close(&c);
+    }
     bed_free(b);
 }
 
@@ -131,6 +154,7 @@ static void test_first_versions_were_no_documents(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_versions_were_no_documents), cmocka_unit_test(test_random), cmocka_unit_test(test_restless), cmocka_unit_test(test_long_names), cmocka_unit_test(test_ever)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_versions_were_no_documents), cmocka_unit_test(test_random), cmocka_unit_test(test_behind_the_empty_name),
+        cmocka_unit_test(test_restless), cmocka_unit_test(test_long_names), cmocka_unit_test(test_ever)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
