@@ -4,6 +4,7 @@
  * yet seen safe. From the first write of a turn on, every reply on that loop waits for that address, reads included, as they may show what the write made
  * true. With several loops the address is shared. At the end of the turn one write (or sync) makes it safe, and the replies go. */
 #include "server/dispatch.h"
+#include "base/logline.h"
 #include "server/cycles.h"
 #include "server/later.h"
 #include "server/multi.h"
@@ -25,16 +26,18 @@ static void refuse(struct client *c, const struct command_entry *e, const char *
     struct loop *l = c->loop;
     if (e) l->stats[e->id].rejected++;
     c->errors++;
-    server_count_error(c->server, text, strlen(text));
-    if (e && strcmp(e->row->name, "exec") == 0 && (c->flags & CLIENT_MULTI)) {
+    c->command = e;
+    if (e && strcmp(e->row->name, "exec") == 0) {
         struct buf abort = {0};
         buf_printf(&abort, "EXECABORT Transaction discarded because of: %s", strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
         buf_add_byte(&abort, 0);
         multi_discard(c);
+        server_count_error(c->server, (const char *)abort.p, abort.n - 1);
         reply_error_to(&c->out, (const char *)abort.p);
         buf_fini(&abort);
         return;
     }
+    server_count_error(c->server, text, strlen(text));
     if (c->flags & CLIENT_MULTI) c->flags |= CLIENT_DIRTY_EXEC;
     reply_error_to(&c->out, text);
 }
@@ -78,6 +81,15 @@ const struct command_entry *dispatch_resolve(const struct command_entry *e, cons
     }
     return run;
 }
+
+/* The entry against which a refusal counts: wrong arguments count against the command or sub-command that they were for, unknown names against none. */
+static const struct command_entry *blamed(const struct command_entry *top, const slice *argv, int argc)
+{
+    return top && top->n_subs && argc > 1 ? command_find_sub(top, argv[1]) : top;
+}
+
+/* A browser that a page has talked into sending a form here: the lines of its request are no commands, but what it posts could be. */
+static bool from_browser(const slice *argv) { return slice_is(argv[0], "post") || slice_is(argv[0], "host:"); }
 
 /* DEBUG and MODULE are closed unless the configuration opens them. */
 static bool guarded(struct client *c, const struct command_entry *e)
@@ -158,7 +170,7 @@ void dispatch_replied(struct client *c, const struct command_entry *e, size_t be
         uint64_t newest = atomic_load_explicit(&c->server->newest_end, memory_order_acquire);
         if (newest > l->gate && newest > loop_safe_end(l)) l->gate = newest;
     }
-    if (l->gate == 0 || ((e->flags & CMD_UNGATED) && c->unsafe_count == 0)) return;
+    if (l->gate == 0 || ((!e || e->flags & CMD_UNGATED) && c->unsafe_count == 0)) return;
     if (c->unsafe_count++ == 0) c->unsafe_from = before;
     c->gate = l->gate;
     l->unsafe_replies++;
@@ -320,19 +332,24 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, s
     if (__builtin_expect(!e || e->n_subs || !command_arity_fits(e, argc) || !e->row->fn, 0)) {
         struct buf error = {0};
         const struct command_entry *top = e;
+        if (!e && from_browser(argv)) {
+            log_line(LOG_WARNING, "The client at %s speaks HTTP: someone may be using a browser to send commands here. The connection is closed.", c->peer);
+            client_close(c);
+            return DISPATCH_DONE;
+        }
         e = dispatch_resolve(e, argv, argc, &error);
         if (!e) {
-            /* Wrong arguments count against the command, unknown ones against none. */
-            refuse(c, top && !top->n_subs ? top : NULL, (const char *)error.p);
+            refuse(c, blamed(top, argv, argc), (const char *)error.p);
             buf_fini(&error);
-            if (top) dispatch_replied(c, top, before);
+            dispatch_replied(c, top, before);
             return DISPATCH_DONE;
         }
     }
     uint32_t flags = e->flags;
     if (__builtin_expect(c->flags & CLIENT_MULTI, 0) && strcmp(e->name, "exec") == 0) flags |= multi_flags(c);
-    if (__builtin_expect((flags & CMD_ADMIN) != 0, 0) && guarded(c, e)) return DISPATCH_DONE;
-    if ((!(c->flags & CLIENT_AUTHENTICATED) || (c->flags & CLIENT_MULTI) || (flags & (CMD_WRITE | CMD_DENYOOM))) && refused(c, e, flags)) {
+    bool closed = __builtin_expect((flags & CMD_ADMIN) != 0, 0) && guarded(c, e);
+    bool checked = !(c->flags & CLIENT_AUTHENTICATED) || (c->flags & CLIENT_MULTI) || (flags & (CMD_WRITE | CMD_DENYOOM));
+    if (closed || (checked && refused(c, e, flags))) {
         dispatch_replied(c, e, before);
         return DISPATCH_DONE;
     }
@@ -344,6 +361,7 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, s
     argv[e->parent != NULL] = slice_of(e->row->name, e->name_bytes);
     if (e->parent) argv[0] = slice_of(e->parent->row->name, e->parent->name_bytes);
     if (__builtin_expect(c->flags & CLIENT_MULTI, 0) && !runs_in_multi(e)) {
+        c->command = e;
         multi_queue(c, e, argv, argc);
         buf_add(&c->out, "+QUEUED\r\n", 9);
         dispatch_replied(c, e, before);

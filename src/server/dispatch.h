@@ -17,7 +17,7 @@ const struct command_entry *dispatch_resolve(const struct command_entry *e, cons
 void dispatch_inner(struct client *c, struct call *call, const struct command_entry *e);
 /* Books what a command wrote: the gate of this turn. */
 void dispatch_wrote(struct client *c, const struct ks_ctx *ks);
-/* Books a reply that begins at `before`: it is gated when it has to be, dropped when the client wants none. */
+/* Books a reply that begins at `before`: it is gated when it has to be, dropped when the client wants none. e: NULL for a command that there is not. */
 void dispatch_replied(struct client *c, const struct command_entry *e, size_t before);
 /* Every reply of the client that the failed log held back becomes an error. */
 void dispatch_fail_replies(struct client *c);

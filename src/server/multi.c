@@ -168,6 +168,7 @@ static bool changed(struct call *c, const struct transaction *t)
 static void run_queue(struct call *c, const struct transaction *t)
 {
     struct client *client = c->client;
+    uint32_t errors = client->errors;
     for (size_t i = 0; i < t->n; i++) {
         const struct queued *q = &t->queue[i];
         c->argv = q->argv;
@@ -176,6 +177,7 @@ static void run_queue(struct call *c, const struct transaction *t)
         c->ks.db = client->db;
         dispatch_inner(client, c, q->e);
     }
+    client->errors = errors; /* those count against the commands that made them, not against EXEC */
 }
 
 static void cmd_exec(struct call *c)

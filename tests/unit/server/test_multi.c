@@ -33,6 +33,14 @@ static void refusals_abort(void **state)
             "+OK\r\n-ERR wrong number of arguments for 'put' command\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n");
     bed_ask(b, 0, "MULTI\r\nNOPE\r\nEXEC\r\n",
             "+OK\r\n-ERR unknown command 'NOPE', with args beginning with: \r\n-EXECABORT Transaction discarded because of previous errors.\r\n");
+    /* Whatever is wrong with EXEC itself ends the transaction, and the watching, too. */
+    bed_ask(b, 0, "EXEC x\r\nMULTI\r\nEXEC x\r\nEXEC\r\n",
+            "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n+OK\r\n"
+            "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n-ERR EXEC without MULTI\r\n");
+    bed_ask(b, 0, "WATCH a\r\nEXEC x\r\nPUT a 1\r\nMULTI\r\nPING\r\nEXEC\r\n",
+            "+OK\r\n-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
+    const char *info = bed_read(b, 0, "INFO commandstats errorstats\r\n");
+    assert_non_null(strstr(info, "errorstat_EXECABORT:count=5\r\n"));
     bed_ask(b, 0, "MULTI\r\nSHUTDOWN\r\nDISCARD\r\n", "+OK\r\n-ERR Command not allowed inside a transaction\r\n+OK\r\n");
     bed_ask(b, 0, "MULTI\r\nPUT a 1\r\n", "+OK\r\n+QUEUED\r\n");
     bed_ask(b, 1, "PING\r\n", "+PONG\r\n");
