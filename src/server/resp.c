@@ -50,6 +50,8 @@ static bool line_too_long(const uint8_t *at, const uint8_t *end)
 static enum resp_result next_inline(struct resp_parser *p, const uint8_t **at, const uint8_t *end)
 {
     const uint8_t *lf = memchr(*at, '\n', (size_t)(end - *at));
+    /* A line with a NUL has no end, as when lines were C strings: running what stands before the NUL would be another command than was sent. */
+    if (lf && memchr(*at, 0, (size_t)(lf - *at))) lf = NULL;
     if (!lf) return end - *at > RESP_LINE_MAX ? fail(p, "Protocol error: too big inline request") : RESP_MORE;
     size_t n = (size_t)(lf - *at);
     if (n && lf[-1] == '\r') n--;
@@ -87,6 +89,7 @@ static enum resp_result next_bulk_length(struct resp_parser *p, const uint8_t **
     bool bad;
     int64_t size = 0;
     if (*at == end) return RESP_MORE;
+    if (**at == '\r' && end - *at > 1) return fail(p, "Protocol error: expected '$', got '\r'");
     const uint8_t *behind = length_line(*at, end, &size, &bad);
     if (!behind && line_too_long(*at, end)) return fail(p, "Protocol error: too big bulk count string");
     if (!behind) return RESP_MORE;

@@ -84,6 +84,7 @@ static void inline_commands(void **state)
     EXPECT("\r\n  \r\nPING\n", "PING\n");
     EXPECT("SET  key \"a\\x41\\n\\\"b\"  'it\\'s \\n'\r\n", "SET|key|aA\n\"b|it's \\n\n");
     EXPECT("set a \"\" ''\r\n", "set|a||\n");
+    EXPECT("PING\r\nset a b\0c\r\nPING\r\n", "PING\n"); /* a line with a NUL has no end */
 }
 
 static void protocol_errors(void **state)
@@ -93,6 +94,7 @@ static void protocol_errors(void **state)
     expect_error("*3000000000\r\n", "Protocol error: invalid multibulk length", &open_limits);
     expect_error("*-0x\r\n", "Protocol error: invalid multibulk length", &open_limits);
     expect_error("*1\r\n:1\r\n", "Protocol error: expected '$', got ':'", &open_limits);
+    expect_error("*1\r\n\r\n", "Protocol error: expected '$', got '\r'", &open_limits);
     expect_error("*1\r\n$-1\r\n", "Protocol error: invalid bulk length", &open_limits);
     expect_error("*1\r\n$x\r\n", "Protocol error: invalid bulk length", &open_limits);
     expect_error("*1\r\n$1001\r\n", "Protocol error: invalid bulk length", &small);
