@@ -59,7 +59,9 @@ static bool parse_cursor(struct call *c, uint64_t *out)
     char text[CURSOR_TEXT_MAX];
     slice s = c->argv[1];
     char *end = text;
-    if (s.n > 0 && s.n < sizeof text && !isspace(s.p[0]) && memchr(s.p, 0, s.n) == NULL) {
+    *out = 0;
+    if (s.n == 0) return true; /* as Redis has it: no digits are the number 0 */
+    if (s.n < sizeof text && !isspace(s.p[0]) && memchr(s.p, 0, s.n) == NULL) {
         memcpy(text, s.p, s.n);
         text[s.n] = 0;
         errno = 0;

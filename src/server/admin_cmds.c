@@ -42,7 +42,7 @@ static void cmd_config_set(struct call *c)
 {
     char error[CONFIG_ERROR_MAX];
     if (c->argc % 2) {
-        reply_error(c, "ERR wrong number of arguments for 'config|set' command");
+        reply_syntax(c);
         return;
     }
     bool local = c->client->flags & CLIENT_LOCAL;
@@ -268,7 +268,11 @@ static void cmd_waitaof(struct call *c)
 
 static void cmd_function_flush(struct call *c)
 {
-    if (c->argc > 3 || (c->argc == 3 && !arg_is(c, 2, "sync") && !arg_is(c, 2, "async"))) {
+    if (c->argc > 3) {
+        reply_error(c, "ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.");
+        return;
+    }
+    if (c->argc == 3 && !arg_is(c, 2, "sync") && !arg_is(c, 2, "async")) {
         reply_error(c, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
         return;
     }

@@ -16,6 +16,12 @@ static bool printable(slice s)
     return true;
 }
 
+/* What a sub-command with a choice of its own says to arguments that are none of its forms. */
+static void reply_no_such_form(struct call *c)
+{
+    reply_error(c, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.", (int)c->argv[1].n, (const char *)c->argv[1].p);
+}
+
 static void cmd_id(struct call *c) { reply_int(c, (int64_t)c->client->id); }
 
 static void cmd_info(struct call *c)
@@ -101,6 +107,7 @@ static void cmd_pause(struct call *c)
     struct server *s = c->client->server;
     int64_t ms;
     int kind = PAUSE_ALL;
+    if (c->argc > 4) return reply_no_such_form(c);
     if (c->argc == 4 && arg_is(c, 3, "write"))
         kind = PAUSE_WRITE;
     else if (c->argc == 4 && !arg_is(c, 3, "all")) {
@@ -297,6 +304,7 @@ static void visit_unblock(struct sweep *w, struct client *c, struct buf *text, i
 static void cmd_unblock(struct call *c)
 {
     int64_t id;
+    if (c->argc > 4) return reply_no_such_form(c);
     struct sweep *w = sweep_new(c);
     w->visit = visit_unblock;
     w->finish = finish_count;

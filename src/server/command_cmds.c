@@ -125,20 +125,21 @@ static void reply_key_spec(struct call *c, const struct key_spec *k, bool known)
 
 static void reply_tips(struct call *c, const char *tips)
 {
-    size_t token = reply_begin(c), n = 0;
-    for (const char *at = tips ? tips : ""; *at; n++) {
+    size_t n = 0;
+    for (const char *at = tips ? tips : ""; *at; n++) at += strcspn(at, " "), at += *at == ' ';
+    reply_set(c, n);
+    for (const char *at = tips ? tips : ""; *at;) {
         size_t bytes = strcspn(at, " ");
         reply_bulk(c, slice_of(at, bytes));
         at += bytes + (at[bytes] == ' ');
     }
-    reply_end_array(c, token, n);
 }
 
 static void reply_info(struct call *c, const struct command_entry *e)
 {
     int first, last, step;
     if (!e) {
-        reply_null_array(c);
+        reply_null(c);
         return;
     }
     command_key_range(e, &first, &last, &step);
@@ -155,7 +156,10 @@ static void reply_info(struct call *c, const struct command_entry *e)
     while (n < KEY_SPECS_MAX && key_spec_used(&e->row->keys[n])) n++;
     reply_set(c, n);
     for (size_t i = 0; i < n; i++) reply_key_spec(c, &e->row->keys[i], !(e->flags & CMD_WRAPS));
-    reply_array(c, e->n_subs);
+    if (e->n_subs)
+        reply_array(c, e->n_subs);
+    else
+        reply_set(c, 0);
     for (size_t i = 0; i < e->n_subs; i++) reply_info(c, &e->subs[i]);
 }
 

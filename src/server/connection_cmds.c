@@ -33,6 +33,10 @@ static void cmd_select(struct call *c)
         reply_not_integer(c);
         return;
     }
+    if (db < INT32_MIN || db > INT32_MAX) {
+        reply_error(c, "ERR value is out of range, value must between %d and %d", INT32_MIN, INT32_MAX);
+        return;
+    }
     if (db < 0 || db >= config_num(&c->client->server->config, CFG_DATABASES)) {
         reply_error(c, "ERR DB index is out of range");
         return;
@@ -163,7 +167,7 @@ static void cmd_hello(struct call *c)
     }
     if (has_user && !authenticate(c, user, password)) return;
     if (!(c->client->flags & CLIENT_AUTHENTICATED)) {
-        reply_error(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+        reply_error(c, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to "
                        "authenticate the client and select the RESP protocol version at the same time");
         return;
     }

@@ -12,6 +12,7 @@
 #define DIGEST_BYTES 20
 #define SCAN_COUNT 512
 #define EMBSTR_MAX 44
+#define VALUE_BYTES_MAX (512 << 20)
 
 
 static void bad(struct call *c)
@@ -99,14 +100,11 @@ static int value_digest(struct ks_ctx *ks, slice key, bool with_key, uint8_t dig
     return E_OK;
 }
 
-static void reply_digest(struct call *c, const uint8_t digest[DIGEST_BYTES], bool bulk)
+static void reply_digest(struct call *c, const uint8_t digest[DIGEST_BYTES])
 {
     char hex[DIGEST_BYTES * 2 + 1];
     hex_encode(hex, digest, DIGEST_BYTES);
-    if (bulk)
-        reply_str(c, hex);
-    else
-        reply_status(c, hex);
+    reply_status(c, hex);
 }
 
 struct key_pile {
@@ -154,7 +152,7 @@ static void debug_digest(struct call *c)
     if (rc < 0)
         reply_failure(c, rc);
     else
-        reply_digest(c, digest, false);
+        reply_digest(c, digest);
 }
 
 static void debug_digest_value(struct call *c)
@@ -165,7 +163,7 @@ static void debug_digest_value(struct call *c)
         uint8_t digest[DIGEST_BYTES] = {0};
         int rc = value_digest(&c->ks, c->argv[i], false, digest);
         (void)rc; /* what is not there has the empty digest */
-        reply_digest(c, digest, true);
+        reply_digest(c, digest);
     }
     ks_leave(&c->ks);
 }
@@ -178,8 +176,14 @@ static void debug_populate(struct call *c)
     slice prefix = c->argc > 3 ? c->argv[3] : slice_str("key");
     struct buf key = {0}, value = {0};
     int rc = E_OK;
-    if (!arg_range(c, 2, 0, INT64_MAX, &count)) return;
-    if (c->argc > 4 && !arg_range(c, 4, 0, 512 << 20, &size)) return;
+    if (!num_parse_i64(c->argv[2], &count) || count < 0 || (c->argc > 4 && (!num_parse_i64(c->argv[4], &size) || size < 0))) {
+        reply_error(c, "ERR value is out of range, must be positive");
+        return;
+    }
+    if (size > VALUE_BYTES_MAX) {
+        reply_error(c, "ERR value is out of range, must be between 0 and %d", VALUE_BYTES_MAX);
+        return;
+    }
     ks_enter(&c->ks, KS_EXCLUSIVE, NULL, 0);
     for (int64_t i = 0; i < count && rc == E_OK; i++) {
         struct ks_value v;
@@ -261,9 +265,14 @@ static void debug_protocol(struct call *c)
         }
         reply_str(c, "Some real reply following the attribute");
     } else if (slice_is(name, "push")) {
+        if (c->resp < 3) {
+            reply_error(c, "ERR RESP2 is not supported by this command");
+            return;
+        }
         reply_push(c, 2);
         reply_str(c, "server-cpu-usage");
         reply_int(c, 42);
+        reply_str(c, "Some real reply following the push reply");
     } else if (slice_is(name, "verbatim"))
         reply_verbatim(c, "txt", slice_str("This is a verbatim\nstring"));
     else if (slice_is(name, "true"))
@@ -299,6 +308,14 @@ static void debug_pause_cron(struct call *c)
 
 /* Switches of mechanisms that this server does not have: there is nothing to switch. */
 static void debug_nothing(struct call *c) { reply_ok(c); }
+
+static void debug_replybuffer(struct call *c)
+{
+    int64_t ms;
+    if (arg_is(c, 2, "resizing")) return reply_ok(c);
+    if (!arg_is(c, 2, "peak-reset-time")) return bad(c);
+    if (arg_is(c, 3, "never") || arg_is(c, 3, "reset") || arg_i64(c, 3, &ms)) reply_ok(c);
+}
 
 static void debug_segfault(struct call *c)
 {
@@ -358,7 +375,7 @@ static const struct {
     {"set-active-expire", 3, 3, debug_active_expire},
     {"pause-cron", 3, 3, debug_pause_cron},
     {"quicklist-packed-threshold", 3, 3, debug_nothing},
-    {"replybuffer", 4, 4, debug_nothing},
+    {"replybuffer", 4, 4, debug_replybuffer},
     {"set-disable-deny-scripts", 3, 3, debug_nothing},
     {"set-skip-checksum-validation", 3, 3, debug_nothing},
     {"change-repl-id", 2, 2, debug_nothing},

@@ -16,7 +16,7 @@ static void settings(void **state)
     bed_ask(b, 0, "CONFIG SET timeout 5 maxmemory 1gb\r\nCONFIG GET timeout\r\n", "+OK\r\n*2\r\n$7\r\ntimeout\r\n$1\r\n5\r\n");
     bed_ask(b, 0, "CONFIG SET timeout x\r\nCONFIG SET a b c\r\nCONFIG REWRITE\r\nCONFIG RESETSTAT\r\n",
             "-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument couldn't be parsed into an integer\r\n"
-            "-ERR wrong number of arguments for 'config|set' command\r\n-ERR The server is running without a config file\r\n+OK\r\n");
+            "-ERR syntax error\r\n-ERR The server is running without a config file\r\n+OK\r\n");
     bed_ask(b, 0, "CONFIG SET requirepass x\r\n", "+OK\r\n");
     bed_ask(b, 1, "PING\r\n", "-NOAUTH Authentication required.\r\n");
     bed_ask(b, 0, "CONFIG SET requirepass \"\" hz 1000\r\nCONFIG GET hz\r\n", "+OK\r\n*2\r\n$2\r\nhz\r\n$3\r\n500\r\n");

@@ -7,7 +7,8 @@ static void info_and_list(void **state)
     bed_ask(b, 0, "COMMAND INFO fetch nope\r\n",
             "*2\r\n*10\r\n$5\r\nfetch\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n"
             "$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n*6\r\n"
-            "$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n*-1\r\n");
+            "$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n");
+    assert_non_null(strstr(bed_read(b, 0, "COMMAND GETKEYS fetch\r\nINFO commandstats\r\n"), "cmdstat_command|getkeys:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1"));
     bed_ask(b, 0, "COMMAND LIST FILTERBY PATTERN fet*\r\n", "*1\r\n$5\r\nfetch\r\n");
     bed_ask(b, 0, "COMMAND LIST FILTERBY ACLCAT nocat\r\nCOMMAND LIST FILTERBY x y\r\nCOMMAND LIST x\r\n", "*0\r\n-ERR syntax error\r\n-ERR syntax error\r\n");
     bed_ask(b, 0, "COMMAND LIST FILTERBY MODULE x\r\n", "*0\r\n");

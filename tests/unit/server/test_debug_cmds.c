@@ -8,7 +8,7 @@ static void protocol_samples(void **state)
             "$39\r\nSome real reply following the attribute\r\n*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n$25\r\nThis is a verbatim\nstring\r\n$-1\r\n");
     bed_read(b, 0, "HELLO 3\r\n");
     bed_ask(b, 0, "DEBUG PROTOCOL bignum\r\nDEBUG PROTOCOL double\r\nDEBUG PROTOCOL push\r\nDEBUG PROTOCOL true\r\n",
-            "(1234567999999999999999999999999999999\r\n,3.141\r\n>2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n#t\r\n");
+            "(1234567999999999999999999999999999999\r\n,3.141\r\n>2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n$40\r\nSome real reply following the push reply\r\n#t\r\n");
     bed_free(&b);
 }
 
@@ -39,6 +39,10 @@ static void the_rest(void **state)
             "-ERR unknown subcommand or wrong number of arguments for 'foo'. Try DEBUG HELP.\r\n"
             "-ERR unknown subcommand or wrong number of arguments for 'sleep'. Try DEBUG HELP.\r\n+OK\r\n-MINE x\r\n");
     bed_ask(b, 0, "DEBUG SET-ACTIVE-EXPIRE 0\r\nDEBUG PAUSE-CRON 1\r\nDEBUG LOG x\r\nDEBUG REPLYBUFFER RESIZING 0\r\n", "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+    bed_ask(b, 0, "DEBUG REPLYBUFFER PEAK-RESET-TIME never\r\nDEBUG REPLYBUFFER PEAK-RESET-TIME x\r\nDEBUG REPLYBUFFER x 1\r\nDEBUG POPULATE -1\r\nDEBUG POPULATE 1 p x\r\n",
+            "+OK\r\n-ERR value is not an integer or out of range\r\n-ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.\r\n"
+            "-ERR value is out of range, must be positive\r\n-ERR value is out of range, must be positive\r\n");
+    bed_ask(b, 0, "DEBUG PROTOCOL push\r\n", "-ERR RESP2 is not supported by this command\r\n");
     assert_true(atomic_load(&b->server.cron_paused));
     bed_free(&b);
 }
