@@ -119,8 +119,9 @@ static void section_memory(const struct view *v, struct buf *b)
     number(b, "allocator_active", used);
     number(b, "allocator_resident", rss);
     number_human(b, "total_system_memory", v->s->total_memory);
-    number_human(b, "used_memory_lua", 0);
+    number(b, "used_memory_lua", 0);
     number(b, "used_memory_vm_eval", 0);
+    buf_add_str(b, "used_memory_lua_human:0B\r\n");
     number(b, "used_memory_scripts_eval", 0);
     number(b, "number_of_cached_scripts", 0);
     number(b, "number_of_functions", 0);
@@ -132,7 +133,10 @@ static void section_memory(const struct view *v, struct buf *b)
     number_human(b, "maxmemory", (uint64_t)config_num(&v->s->config, CFG_MAXMEMORY));
     buf_add_str(b, "maxmemory_policy:");
     config_show(&v->s->config, CFG_MAXMEMORY_POLICY, b);
-    buf_printf(b, "\r\nmem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n", used ? (double)rss / (double)used : 0, (long long)rss - (long long)used);
+    double over = used ? (double)rss / (double)used : 0;
+    buf_printf(b, "\r\nallocator_frag_ratio:1.00\r\nallocator_frag_bytes:0\r\nallocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%lld\r\n", over, (long long)rss - (long long)used);
+    buf_add_str(b, "rss_overhead_ratio:1.00\r\nrss_overhead_bytes:0\r\n");
+    buf_printf(b, "mem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n", over, (long long)rss - (long long)used);
     number(b, "mem_not_counted_for_evict", 0);
     number(b, "mem_replication_backlog", 0);
     number(b, "mem_total_replication_buffers", 0);
