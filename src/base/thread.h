@@ -42,6 +42,7 @@ enum lock_rank {
     RANK_GATE = 10,       /* keyspace: one per loop, then stripes */
     RANK_STRIPE = 20,
     RANK_TOKEN = 25,      /* keyspace: idempotency tokens, from the look-up to the command's end */
+    RANK_SETTING = 27,    /* server: one change of the configuration at a time */
     RANK_COMPACT = 30,    /* engine: one compaction at a time */
     RANK_CHECKPOINT = 35, /* engine: manifest writer */
     RANK_INDEXER = 40,    /* engine: the fold */

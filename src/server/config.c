@@ -18,7 +18,7 @@ static const char *const words_eviction[] = {"volatile-lru", "volatile-lfu", "vo
 static const char *const words_sanitize[] = {"no", "yes", "clients", NULL};
 static const char *const words_oom_score[] = {"no", "yes", "relative", "absolute", NULL};
 static const char *const words_supervised[] = {"upstart", "systemd", "auto", "no", NULL};
-static const char *const words_pubsub_default[] = {"resetchannels", "allchannels", NULL};
+static const char *const words_pubsub_default[] = {"allchannels", "resetchannels", NULL};
 static const char *const words_propagation[] = {"ignore", "panic", "panic-on-replicas", NULL};
 static const char *const words_diskless_load[] = {"disabled", "on-empty-db", "swapdb", NULL};
 static const char *const words_endpoint[] = {"ip", "hostname", "unknown-endpoint", NULL};
@@ -56,6 +56,7 @@ void config_init(struct config *c)
 {
     memset(c, 0, sizeof *c);
     mutex_init(&c->mutex, "config", RANK_LEAF);
+    mutex_init(&c->setting, "setting", RANK_SETTING);
     for (int i = 0; i < CFG_COUNT; i++) {
         atomic_init(&c->number[i], rows[i].number);
         if (rows[i].kind == KIND_TEXT) c->text[i] = mem_strdup(rows[i].text);
@@ -68,6 +69,7 @@ void config_fini(struct config *c)
     mem_free(c->file);
     buf_fini(&c->modules);
     mutex_fini(&c->mutex);
+    mutex_fini(&c->setting);
 }
 
 int config_find(slice name)
@@ -115,11 +117,13 @@ void config_show(struct config *c, enum config_id id, struct buf *out)
 void config_each(struct config *c, slice pattern, void (*fn)(void *ctx, const char *name, slice value), void *ctx)
 {
     struct buf value = {0};
+    bool plain = true; /* a name as it is, so also a backslash in it */
+    for (size_t i = 0; i < pattern.n; i++) plain = plain && pattern.p[i] != '*' && pattern.p[i] != '?' && pattern.p[i] != '[';
     for (int i = 0; i < CFG_COUNT; i++) {
         const char *names[2] = {rows[i].name, rows[i].alias};
         for (int k = 0; k < 2 && names[k]; k++) {
             bool exact = slice_is(pattern, names[k]);
-            if (!exact && ((rows[i].flags & HIDDEN) || !glob_match(pattern, slice_str(names[k]), true))) continue;
+            if (!exact && (plain || (rows[i].flags & HIDDEN) || !glob_match(pattern, slice_str(names[k]), true))) continue;
             buf_clear(&value);
             config_show(c, (enum config_id)i, &value);
             fn(ctx, names[k], buf_slice(&value));
@@ -145,6 +149,15 @@ static const char *parse_words(const struct row *r, slice value, int64_t *out, c
     return error;
 }
 
+/* Of a memory value that cannot be taken: is it one, only of more than 64 bits? Its last digit with the unit is one then. */
+static bool too_large(slice value)
+{
+    size_t digits = 0;
+    uint64_t last;
+    while (digits < value.n && value.p[digits] >= '0' && value.p[digits] <= '9') digits++;
+    return digits > 0 && num_parse_memory(slice_of(value.p + digits - 1, value.n - digits + 1), &last);
+}
+
 static const char *parse_number(const struct row *r, slice value, int64_t *out, char error[CONFIG_ERROR_MAX])
 {
     uint64_t bytes = 0;
@@ -155,8 +168,12 @@ static const char *parse_number(const struct row *r, slice value, int64_t *out, 
     }
     if (r->kind == KIND_ENUM) return parse_words(r, value, out, error);
     if (r->kind == KIND_MEM) {
-        if (!num_parse_memory(value, &bytes) || bytes > INT64_MAX) return "argument must be a memory value";
-        *out = (int64_t)bytes;
+        /* No digits are 0, as Redis has it. */
+        if (value.n > 0 && !num_parse_memory(value, &bytes)) {
+            if (!too_large(value)) return "argument must be a memory value";
+            bytes = UINT64_MAX;
+        }
+        *out = bytes > INT64_MAX ? -1 : (int64_t)bytes; /* no range holds -1 */
     } else if (!num_parse_i64(value, out)) {
         return "argument couldn't be parsed into an integer";
     }
@@ -254,7 +271,7 @@ static bool differs_now(struct config *c, const struct change *ch)
     return ch->text ? strcmp(ch->text, c->text[ch->id]) != 0 : config_num(c, (enum config_id)ch->id) != ch->number;
 }
 
-bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local, char error[CONFIG_ERROR_MAX])
+static bool set_all(struct config *c, const slice *pairs, size_t n_pairs, bool local, char error[CONFIG_ERROR_MAX])
 {
     struct change *all = mem_zalloc(n_pairs * sizeof *all);
     char detail[CONFIG_ERROR_MAX] = "";
@@ -290,6 +307,14 @@ bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local
     for (i = 0; i < n_pairs; i++) mem_free(all[i].text);
     mem_free(all);
     return !why;
+}
+
+bool config_set(struct config *c, const slice *pairs, size_t n_pairs, bool local, char error[CONFIG_ERROR_MAX])
+{
+    mutex_lock(&c->setting);
+    bool ok = set_all(c, pairs, n_pairs, local, error);
+    mutex_unlock(&c->setting);
+    return ok;
 }
 
 void config_output_limits(struct config *c, struct output_limit out[CLASS_COUNT])

@@ -2,7 +2,7 @@
  *
  * Knows nothing of the server: whoever owns a config gives it `apply`, which is told of every value that was set at run time and may refuse it.
  * Threads: numbers are read with one relaxed load from anywhere; texts are copied out under a mutex. Setting is done by one thread at a time
- * (the mutex). Values from clients are checked as Redis checks them and with its sentences. */
+ * (another mutex). Values from clients are checked as Redis checks them and with its sentences. */
 #ifndef VARVE_SERVER_CONFIG_H
 #define VARVE_SERVER_CONFIG_H
 
@@ -35,8 +35,10 @@ struct config {
     bool from_file[CFG_COUNT];         /* named in the file: REWRITE keeps its line even at the default */
     char *file;                        /* absolute path of the file read, or NULL */
     struct buf modules;                /* paths of `loadmodule` lines, each ended by a NUL */
+    int includes_deep;                 /* files being read that include one another */
     struct mutex mutex;
-    /* May refuse: false with *why set. Called without the mutex. NULL until the server runs. */
+    struct mutex setting;              /* held through a config_set, `apply` included */
+    /* May refuse: false with *why set. Called without the mutex, with `setting` held. NULL until the server runs. */
     bool (*apply)(void *ctx, enum config_id id, const char **why);
     void *ctx;
 };

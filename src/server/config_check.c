@@ -26,9 +26,13 @@ static void join(struct buf *out, slice word)
 
 const char *check_octal(slice value, slice was, struct buf *out)
 {
-    if (value.n == 0 || value.n > 4) return "argument couldn't be parsed into an integer";
-    for (size_t i = 0; i < value.n; i++)
-        if (value.p[i] < '0' || value.p[i] > '7') return "argument couldn't be parsed into an integer";
+    int mode = 0;
+    if (value.n == 0 || value.n > 4) return "argument couldn't be parsed as an octal number";
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] < '0' || value.p[i] > '7') return "argument couldn't be parsed as an octal number";
+        mode = mode * 8 + value.p[i] - '0';
+    }
+    if (mode > 0777) return "argument must be between 0 and 777 inclusive";
     buf_add_slice(out, value);
     return NULL;
 }
@@ -40,7 +44,7 @@ const char *check_output_limits(slice value, slice was, struct buf *out)
     slice words[WORDS_MAX], old[WORDS_MAX];
     slice now[12];
     size_t n = config_words(value, words, WORDS_MAX), n_old = config_words(was, old, WORDS_MAX);
-    if (n == 0 || n % 4) return "Wrong number of arguments in buffer limit configuration.";
+    if (n % 4) return "Wrong number of arguments in buffer limit configuration.";
     for (size_t i = 0; i < 12; i++) now[i] = i < n_old ? old[i] : slice_str(i % 4 ? "0" : classes[i / 4][0]);
     for (size_t i = 0; i < n; i += 4) {
         size_t k = 0;
@@ -86,7 +90,7 @@ const char *check_percentiles(slice value, slice was, struct buf *out)
     for (size_t i = 0; i < n; i++) {
         double v;
         if (!num_parse_double(words[i], &v)) return "Invalid latency-tracking-info-percentiles parameters";
-        if (v < 0 || v > 100) return "latency-tracking-info-percentiles should contain values between 0.0 and 100.0";
+        if (v < 0 || v > 100) return "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
         join(out, words[i]);
     }
     return NULL;
@@ -150,9 +154,9 @@ const char *check_shutdown(slice value, slice was, struct buf *out)
     static const char *const known[] = {"default", "save", "nosave", "now", "force"};
     slice words[WORDS_MAX];
     size_t n = config_words(value, words, WORDS_MAX);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n || i == 0; i++) {
         bool ok = false;
-        for (size_t k = 0; k < 5; k++) ok = ok || slice_is(words[i], known[k]);
+        for (size_t k = 0; k < 5 && n > 0; k++) ok = ok || slice_is(words[i], known[k]);
         if (!ok) return "argument(s) must be one of the following: default, save, nosave, now, force";
         join(out, words[i]);
     }

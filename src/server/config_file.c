@@ -8,13 +8,16 @@
 #include "server/config.h"
 #include "server/config_check.h"
 #include "server/resp.h"
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define WORDS_MAX 128
 #define FILE_MAX_BYTES (16u << 20)
+#define INCLUDES_DEEP_MAX 16
 
 static void join_words(struct buf *out, const slice *words, int n)
 {
@@ -22,6 +25,16 @@ static void join_words(struct buf *out, const slice *words, int n)
         if (i) buf_add_byte(out, ' ');
         buf_add_slice(out, words[i]);
     }
+}
+
+/* Parameters whose value is several words of a line. */
+static bool takes_words(enum config_id id)
+{
+    static const enum config_id many[] = {CFG_BIND, CFG_SAVE, CFG_CLIENT_OUTPUT_BUFFER_LIMIT, CFG_OOM_SCORE_ADJ_VALUES, CFG_LATENCY_TRACKING_INFO_PERCENTILES,
+                                          CFG_SHUTDOWN_ON_SIGINT, CFG_SHUTDOWN_ON_SIGTERM, CFG_REPLICAOF};
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        if (many[i] == id) return true;
+    return false;
 }
 
 /* The value of a line. Several `save` lines add up to one value. */
@@ -34,10 +47,38 @@ static const char *take_line(struct config *c, enum config_id id, const slice *w
         if (value.n) buf_add_byte(&value, ' ');
     }
     join_words(&value, words + 1, n - 1);
-    const char *why = n < 2 ? "wrong number of arguments" : config_preset(c, id, buf_slice(&value), error);
+    const char *why = n < 2 || (n > 2 && !takes_words(id)) ? "wrong number of arguments" : config_preset(c, id, buf_slice(&value), error);
     c->from_file[id] = true;
     buf_fini(&value);
     return why;
+}
+
+/* Reads the files that a pattern names, in order of their names. A pattern may name none; a plain path must be there. */
+static bool include(struct config *c, slice pattern, struct buf *error)
+{
+    char *path = mem_dup(pattern.p, pattern.n);
+    glob_t found = {0};
+    bool ok = true;
+    if (c->includes_deep == INCLUDES_DEEP_MAX) {
+        buf_printf(error, "more than %d files include one another", INCLUDES_DEEP_MAX);
+        ok = false;
+    } else {
+        c->includes_deep++;
+        if (!strpbrk(path, "*?["))
+            ok = config_read_file(c, path, error);
+        else if (glob(path, 0, NULL, &found) == 0)
+            for (size_t i = 0; i < found.gl_pathc && ok; i++) ok = config_read_file(c, found.gl_pathv[i], error);
+        c->includes_deep--;
+    }
+    globfree(&found);
+    mem_free(path);
+    return ok;
+}
+
+/* Names that old files still have and that have meant nothing for long. */
+static bool forgotten(slice name)
+{
+    return slice_is(name, "list-max-ziplist-entries") || slice_is(name, "list-max-ziplist-value") || slice_is(name, "lua-enable-deprecated-api");
 }
 
 static bool take(struct config *c, slice line, struct buf *error)
@@ -52,15 +93,17 @@ static bool take(struct config *c, slice line, struct buf *error)
     else if (n > 0) {
         int id = config_find(words[0]);
         if (id < 0 && slice_is(words[0], "include") && n == 2) {
-            char *path = mem_dup(words[1].p, words[1].n);
-            bool ok = config_read_file(c, path, error);
-            mem_free(path);
+            bool ok = include(c, words[1], error);
             buf_fini(&text);
             return ok;
         }
         if (id < 0 && slice_is(words[0], "loadmodule") && n == 2) {
             buf_add_slice(&c->modules, words[1]);
             buf_add_byte(&c->modules, 0);
+            buf_fini(&text);
+            return true;
+        }
+        if (id < 0 && n == 2 && forgotten(words[0])) {
             buf_fini(&text);
             return true;
         }
@@ -140,8 +183,12 @@ bool config_flags_to_text(int argc, const char *const *argv, struct buf *text, s
             buf_printf(error, "'%s' is not an option: options begin with --", argv[i]);
             return false;
         }
+        bool named = strpbrk(argv[i], " \t") == NULL, save = strcasecmp(argv[i], "--save") == 0;
         buf_add_str(text, argv[i++] + 2);
-        for (; i < argc && strncmp(argv[i], "--", 2) != 0; i++) {
+        bool more = i < argc && strncmp(argv[i], "--", 2) != 0;
+        if (save && !more) buf_add_str(text, " \"\""); /* --save alone: never */
+        /* The first word behind a name is its value, whatever it looks like: passwords begin with -- too. */
+        for (bool first = named && !save; i < argc && (first || strncmp(argv[i], "--", 2) != 0); i++, first = false) {
             buf_add_byte(text, ' ');
             add_quoted(text, slice_str(argv[i]));
         }
@@ -168,9 +215,8 @@ static void add_line(struct config *c, enum config_id id, struct buf *out)
         buf_fini(&value);
         return;
     }
-    bool many = id == CFG_BIND || id == CFG_SAVE || id == CFG_OOM_SCORE_ADJ_VALUES || id == CFG_LATENCY_TRACKING_INFO_PERCENTILES;
     buf_printf(out, "%s ", config_name(id));
-    if (many && n)
+    if (takes_words(id) && n)
         join_words(out, words, (int)n);
     else
         add_quoted(out, buf_slice(&value));

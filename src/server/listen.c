@@ -27,6 +27,7 @@ struct listeners {
     struct listener of[SOCKETS_MAX];
     int n;
     bool started;
+    struct listeners *next; /* to take this one's place as soon as loop 0 comes to it; has no next itself */
     bool any_address; /* a protected server tells strangers why they are refused */
     char unix_path[108];
     unsigned next_loop;
@@ -137,6 +138,7 @@ void listen_close(struct listeners **lp)
 {
     struct listeners *l = *lp;
     if (!l) return;
+    listen_close(&l->next);
     for (int i = 0; i < l->n; i++) {
         if (l->started) ev_io_stop(l->server->loops[0]->ev, &l->of[i].io);
         close(l->of[i].fd);
@@ -240,7 +242,8 @@ static void on_arrival(struct ev_loop *ev, struct ev_io *w, int events)
         socklen_t n = sizeof peer, n_local = sizeof local;
         int fd = accept4(from->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) log_line(LOG_WARNING, "Accepting client connection: %s", strerror(errno));
+            /* EINVAL: one that is about to be replaced. */
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && errno != EINVAL) log_line(LOG_WARNING, "Accepting client connection: %s", strerror(errno));
             return;
         }
         struct arrival *a = mem_zalloc(sizeof *a);
@@ -268,22 +271,51 @@ void listen_start(struct listeners *l)
     l->started = true;
 }
 
+/* The unix socket did not change its path: its file is the newer socket's. */
+static void close_old(struct listeners **l)
+{
+    if (*l) (*l)->unix_path[0] = 0;
+    listen_close(l);
+}
+
 static void replace(struct loop *l, void *arg)
 {
-    struct listeners *fresh = arg;
     struct server *s = l->server;
-    /* The unix socket did not change its path: its file is the new socket's. */
-    if (s->listeners) s->listeners->unix_path[0] = 0;
-    listen_close(&s->listeners);
-    s->listeners = fresh;
-    listen_start(fresh);
+    mutex_lock(&s->config.setting);
+    struct listeners *fresh = s->listeners->next;
+    if (fresh) {
+        s->listeners->next = NULL;
+        close_old(&s->listeners);
+        s->listeners = fresh;
+        listen_start(fresh);
+    }
+    mutex_unlock(&s->config.setting);
+}
+
+/* A socket that listens keeps others from its port, also those that are to take its place. */
+static void pause_listening(struct listeners *l, bool pause)
+{
+    for (int i = 0; l && i < l->n; i++) {
+        if (l->of[i].is_unix) continue;
+        int rc = pause ? shutdown(l->of[i].fd, SHUT_RDWR) : listen(l->of[i].fd, (int)config_num(&l->server->config, CFG_TCP_BACKLOG));
+        if (rc != 0) log_line(LOG_WARNING, "A listening socket cannot be %s: %s", pause ? "paused" : "used again", strerror(errno));
+    }
 }
 
 int listen_again(struct server *s)
 {
-    struct listeners *fresh = NULL;
+    struct listeners *fresh = NULL, *now = s->listeners;
+    ASSERT(now);
+    pause_listening(now, true);
+    pause_listening(now->next, true);
     int rc = listen_open(s, &fresh);
-    if (rc < 0) return rc;
-    loop_post(s->loops[0], replace, fresh);
+    if (rc < 0) {
+        pause_listening(now, false);
+        pause_listening(now->next, false);
+        return rc;
+    }
+    close_old(&now->next);
+    now->next = fresh;
+    loop_post(s->loops[0], replace, NULL);
     return E_OK;
 }

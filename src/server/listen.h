@@ -11,7 +11,7 @@ struct listeners;
 int listen_open(struct server *s, struct listeners **out) MUST_CHECK;
 void listen_start(struct listeners *l);   /* on loop 0 */
 void listen_close(struct listeners **l);  /* on loop 0; removes the unix socket's file */
-/* Replaces the sockets by those of the present configuration; on failure the old ones stay. Any thread. */
+/* Replaces the sockets by those of the present configuration; on failure the old ones stay. Any thread, inside config_set. */
 int listen_again(struct server *s) MUST_CHECK;
 
 #endif

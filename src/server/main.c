@@ -66,6 +66,20 @@ static bool configure(struct config *c, int argc, char **argv, struct buf *error
     return ok;
 }
 
+/* What would be taken for in force and is not: a server that was told to follow another must not begin to take writes of its own. */
+static bool supported(struct config *c, struct buf *error)
+{
+    const char *name = NULL;
+    bool master = config_text_is(c, CFG_REPLICAOF, slice_str("")) || config_text_is(c, CFG_REPLICAOF, slice_str("no one"));
+    if (!master) name = "replicaof";
+    if (config_num(c, CFG_CLUSTER_ENABLED)) name = "cluster-enabled";
+    if (config_num(c, CFG_TLS_PORT)) name = "tls-port";
+    if (!config_text_is(c, CFG_ACLFILE, slice_str(""))) name = "aclfile";
+    if (name) buf_printf(error, "this server cannot do what '%s' asks for, so it does not start with it", name);
+    return !name;
+}
+
+/* As with Redis, relative paths of logs, sockets and modules begin in `dir`. */
 static bool make_dir(struct config *c, struct buf *error)
 {
     struct buf dir = {0};
@@ -75,7 +89,7 @@ static bool make_dir(struct config *c, struct buf *error)
     bool ok = memory || os_mkdir(os_posix(), (const char *)dir.p) == E_OK;
     if (ok && realpath((const char *)dir.p, path)) {
         char detail[CONFIG_ERROR_MAX];
-        ok = config_preset(c, CFG_DIR, slice_str(path), detail) == NULL;
+        ok = config_preset(c, CFG_DIR, slice_str(path), detail) == NULL && (chdir(path) == 0 || memory);
     }
     if (!ok) buf_printf(error, "the directory '%s' cannot be used", (const char *)dir.p);
     buf_fini(&dir);
@@ -169,7 +183,7 @@ int main(int argc, char **argv)
         return 0;
     }
     server_init(&server);
-    if (!configure(&server.config, argc, argv, &error)) {
+    if (!configure(&server.config, argc, argv, &error) || !supported(&server.config, &error)) {
         buf_add_byte(&error, 0);
         fprintf(stderr, "varve-server: %s\nTry varve-server --help\n", (const char *)error.p);
         buf_fini(&error);

@@ -85,8 +85,35 @@ static void set_retention(struct server *s)
     engine_set_throttle(s->engine, config_u64(s, CFG_COMPACT_THROTTLE));
 }
 
+/* Asks the system for as many open files as maxclients needs. Returns how many clients fit. */
+static int64_t clients_that_fit(struct server *s)
+{
+    struct rlimit r;
+    int64_t clients = config_num(&s->config, CFG_MAXCLIENTS);
+    rlim_t want = (rlim_t)clients + SPARE_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= want) return clients;
+    struct rlimit more = r;
+    more.rlim_cur = want;
+    if (more.rlim_max < want) more.rlim_max = want;
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0) return clients;
+    more = r;
+    more.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
+    if (setrlimit(RLIMIT_NOFILE, &more) != 0) more = r;
+    if (more.rlim_cur >= want) return clients;
+    return more.rlim_cur > SPARE_FILES ? (int64_t)more.rlim_cur - SPARE_FILES : 1;
+}
+
+static void raise_file_limit(struct server *s)
+{
+    int64_t fits = clients_that_fit(s);
+    if (fits == config_num(&s->config, CFG_MAXCLIENTS)) return;
+    log_line(LOG_WARNING, "maxclients is lowered to %lld: the system does not allow this process more open files", (long long)fits);
+    atomic_store(&s->config.number[CFG_MAXCLIENTS], fits);
+}
+
 static bool apply(void *ctx, enum config_id id, const char **why)
 {
+    static _Thread_local char text[128];
     struct server *s = ctx;
     switch (id) {
     case CFG_LOGLEVEL: log_set_level((enum log_level)config_num(&s->config, CFG_LOGLEVEL)); break;
@@ -113,6 +140,15 @@ static bool apply(void *ctx, enum config_id id, const char **why)
             return false;
         }
         break;
+    case CFG_MAXCLIENTS: {
+        int64_t fits = clients_that_fit(s);
+        if (fits == config_num(&s->config, CFG_MAXCLIENTS)) break;
+        snprintf(text, sizeof text, "The operating system is not able to handle the specified number of clients, try with %lld", (long long)fits);
+        *why = text;
+        return false;
+    }
+    case CFG_DIR: *why = "the store is open where it is: only a start can use another directory"; return false;
+    case CFG_TLS_PORT: *why = "this server has no TLS"; return false;
     case CFG_HZ: {
         int64_t hz = config_num(&s->config, CFG_HZ);
         if (hz < 1) atomic_store(&s->config.number[CFG_HZ], 1);
@@ -124,23 +160,6 @@ static bool apply(void *ctx, enum config_id id, const char **why)
     return true;
 }
 
-static void raise_file_limit(struct server *s)
-{
-    struct rlimit r;
-    rlim_t want = (rlim_t)config_num(&s->config, CFG_MAXCLIENTS) + SPARE_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= want) return;
-    struct rlimit more = r;
-    more.rlim_cur = want;
-    if (more.rlim_max < want) more.rlim_max = want;
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
-    more = r;
-    more.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &more) != 0 || more.rlim_cur < want) {
-        int64_t fits = more.rlim_cur > SPARE_FILES ? (int64_t)more.rlim_cur - SPARE_FILES : 1;
-        log_line(LOG_WARNING, "maxclients is lowered to %lld: the system allows this process %llu open files", (long long)fits, (unsigned long long)more.rlim_cur);
-        atomic_store(&s->config.number[CFG_MAXCLIENTS], fits);
-    }
-}
 
 /* ---- opening ---- */
 

@@ -27,6 +27,13 @@ expect [catch {exec $server --port abc} out] "a wrong value is refused"
 expect [string match "*argument couldn't be parsed into an integer*" $out] "with the reason"
 expect [catch {exec $server /nonexistent/file.conf} out] "a missing file is refused"
 
+# What would be taken for in force and is not, is refused: a replica that takes writes of its own would be worse than none.
+foreach option {{--replicaof 127.0.0.1 1} {--cluster-enabled yes} {--tls-port 1} {--aclfile x}} {
+    expect [catch {exec $server --port 0 --dir $root/never {*}$option} out] "$option is refused"
+    expect [string match "*cannot do what '[string range [lindex $option 0] 2 end]' asks for*" $out] "with the reason" $out
+}
+expect [expr {![file exists $root/never]}] "before anything is made"
+
 # ---- a file, and options that win over it ----
 set port [free_port]
 set dir $root/one
@@ -80,6 +87,23 @@ expect [catch {exec $server --port 0 --dir $dir --logfile $root/log5}] "a store 
 set pid [string trim [slurp $root/pid2]]
 exec kill $pid
 expect [until {![alive $pid]}] "the daemon ends"
+
+# ---- relative paths begin in dir; files may be included; a value may begin with -- ----
+set port [free_port]
+spit $root/part1.inc "timeout 11\nhz 11\n"
+spit $root/part2.inc "timeout 12\n"
+spit $root/top.conf "port $port\nbind 127.0.0.1\ndir $root/three\nlogfile my.log\npidfile my.pid\nunixsocket my.sock\nunixsocketperm 700\ninclude $root/part*.inc\nlist-max-ziplist-value 64\n"
+set pid [exec $server $root/top.conf --requirepass --secret --save &]
+expect [until {[file exists $root/three/my.pid] && [exec redis-cli -s $root/three/my.sock -a --secret --no-auth-warning PING] eq "PONG"}] "it answers over the socket in dir"
+expect [expr {[string trim [slurp $root/three/my.pid]] eq $pid && [string match "*Ready to accept*" [slurp $root/three/my.log]]}] "pid file and log are in dir"
+expect [expr {([file attributes $root/three/my.sock -permissions] & 0777) == 0700}] "the socket has its permissions"
+foreach {name value} {timeout 12 hz 11 save {}} {
+    set got [exec redis-cli -p $port -a --secret --no-auth-warning CONFIG GET $name]
+    expect [expr {[string trim $got] eq [string trim "$name\n$value"]}] "$name is $value" $got
+}
+exec kill $pid
+expect [until {![alive $pid]}] "it ends"
+expect [expr {![file exists $root/three/my.pid] && ![file exists $root/three/my.sock]}] "and takes pid file and socket away"
 
 # ---- CONFIG GET * can be set again, value by value ----
 set port [free_port]

@@ -59,6 +59,12 @@ static void wrong_values_are_named(void **state)
         {"appendonly", "foo", "argument must be 'yes' or 'no'"},
         {"loglevel", "foo", "argument(s) must be one of the following: debug, verbose, notice, warning"},
         {"maxmemory", "foo", "argument must be a memory value"},
+        {"maxmemory", "1e3", "argument must be a memory value"},
+        {"maxmemory", "9223372036854775808", "argument must be between 0 and 9223372036854775807 inclusive"},
+        {"maxmemory", "99999999999999999999gb", "argument must be between 0 and 9223372036854775807 inclusive"},
+        {"repl-backlog-size", "", "argument must be between 1 and 9223372036854775807 inclusive"},
+        {"slowlog-log-slower-than", "-2", "argument must be between -1 and 9223372036854775807 inclusive"},
+        {"acl-pubsub-default", "", "argument(s) must be one of the following: allchannels, resetchannels"},
         {"maxmemory-clients", "foo", "argument must be a memory or percent value"},
         {"databases", "4", "can't set immutable config"},
         {"dir", "/", "can't set protected config"},
@@ -132,6 +138,9 @@ static void values_take_their_shown_form(void **state)
     assert_int_equal(limits[CLASS_REPLICA].soft_seconds, 7);
     assert_true(set(&c, "save", ""));
     assert_shows(&c, "save", "");
+    assert_true(set(&c, "maxmemory", "1kb"));
+    assert_true(set(&c, "maxmemory", "")); /* no digits are 0 */
+    assert_shows(&c, "maxmemory", "0");
     assert_true(set(&c, "slave-priority", "9"));
     assert_shows(&c, "replica-priority", "9");
     config_fini(&c);

@@ -28,6 +28,7 @@ static void forms(void **state)
     accepts(check_octal, "700", "", "700");
     refuses(check_octal, "798");
     refuses(check_octal, "");
+    refuses(check_octal, "1000");
     accepts(check_save, " 900  1 ", "", "900 1");
     accepts(check_save, "", "", "");
     refuses(check_save, "900");
@@ -45,8 +46,10 @@ static void forms(void **state)
     refuses(check_three_integers, "0 1");
     accepts(check_shutdown, "nosave force", "", "nosave force");
     refuses(check_shutdown, "maybe");
+    refuses(check_shutdown, "");
     accepts(check_output_limits, "pubsub 1 2 3", "normal 9 8 7 slave 0 0 0 pubsub 0 0 0", "normal 9 8 7 slave 0 0 0 pubsub 1 2 3");
     refuses(check_output_limits, "client 1 2 3");
+    accepts(check_output_limits, "", "normal 9 8 7 slave 0 0 0 pubsub 0 0 0", "normal 9 8 7 slave 0 0 0 pubsub 0 0 0");
 }
 
 static void words(void **state)

@@ -43,8 +43,67 @@ static void errors_name_the_line(void **state)
     assert_false(config_read(&c, slice_str("requirepass \"x"), "f", &error));
     buf_clear(&error);
     assert_false(config_read_file(&c, "/nonexistent/file", &error));
+    buf_clear(&error);
+    assert_false(config_read(&c, slice_str("timeout 5 6"), "f", &error));
+    buf_add_byte(&error, 0);
+    assert_string_equal((const char *)error.p, "wrong number of arguments (f, line 1: 'timeout 5 6')");
     buf_fini(&error);
     config_fini(&c);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static bool reads(struct config *c, const char *text, struct buf *error)
+{
+    buf_clear(error);
+    bool ok = config_read(c, slice_str(text), "test", error);
+    buf_add_byte(error, 0);
+    return ok;
+}
+
+static void files_include_files(void **state)
+{
+    char dir[] = "/tmp/varve-include-XXXXXX", line[256];
+    struct config c;
+    struct buf error = {0};
+    assert_non_null(mkdtemp(dir));
+    config_init(&c);
+    put(dir, "a.conf", "timeout 1\n");
+    put(dir, "b.conf", "timeout 2\nhz 20\n");
+    put(dir, "bad.cnf", "\n\nnonsense x\n");
+    snprintf(line, sizeof line, "include %s/loop.cnf\n", dir);
+    put(dir, "loop.cnf", line);
+    snprintf(line, sizeof line, "hz 30\ninclude %s/a.conf\nlua-enable-deprecated-api yes\n", dir);
+    assert_true(reads(&c, line, &error));
+    assert_int_equal(config_num(&c, CFG_TIMEOUT), 1);
+    snprintf(line, sizeof line, "include %s/?.conf\ninclude %s/none*.conf\n", dir, dir); /* in the order of names; a pattern may fit none */
+    assert_true(reads(&c, line, &error));
+    assert_int_equal(config_num(&c, CFG_TIMEOUT), 2);
+    assert_int_equal(config_num(&c, CFG_HZ), 20);
+    snprintf(line, sizeof line, "include %s/none.conf\n", dir);
+    assert_false(reads(&c, line, &error));
+    snprintf(line, sizeof line, "include %s/bad.cnf\n", dir);
+    assert_false(reads(&c, line, &error));
+    assert_non_null(strstr((const char *)error.p, "bad.cnf, line 3: 'nonsense x')"));
+    snprintf(line, sizeof line, "include %s/loop.cnf\n", dir);
+    assert_false(reads(&c, line, &error));
+    assert_non_null(strstr((const char *)error.p, "more than 16 files include one another"));
+    config_fini(&c);
+    buf_fini(&error);
+    static const char *const names[] = {"a.conf", "b.conf", "bad.cnf", "loop.cnf"};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(line, sizeof line, "%s/%s", dir, names[i]);
+        unlink(line);
+    }
+    rmdir(dir);
 }
 
 static void flags_become_lines(void **state)
@@ -56,6 +115,12 @@ static void flags_become_lines(void **state)
     buf_add_byte(&text, 0);
     assert_string_equal((const char *)text.p, "port 0\nsave \"\"\nrequirepass \"a b\"\ndaemonize yes\n");
     assert_false(config_flags_to_text(2, wrong, &text, &error));
+    /* The first word behind a name is its value; --save alone is never; a name and its value may be one word. */
+    const char *odd[] = {"--requirepass", "--x", "--save", "--timeout 5", "--save", "900", "1", "--bind", "a", "b", "--save"};
+    buf_clear(&text);
+    assert_true(config_flags_to_text(11, odd, &text, &error));
+    buf_add_byte(&text, 0);
+    assert_string_equal((const char *)text.p, "requirepass --x\nsave \"\"\ntimeout 5\nsave 900 1\nbind a b\nsave \"\"\n");
     buf_fini(&text);
     buf_fini(&error);
 }
@@ -97,7 +162,8 @@ static void rewriting_keeps_what_people_wrote(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lines_are_read), cmocka_unit_test(errors_name_the_line), cmocka_unit_test(flags_become_lines),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lines_are_read), cmocka_unit_test(errors_name_the_line), cmocka_unit_test(files_include_files),
+                                       cmocka_unit_test(flags_become_lines),
                                        cmocka_unit_test(rewriting_keeps_what_people_wrote)};
     return cmocka_run_group_tests_name("config_file", tests, NULL, NULL);
 }

@@ -51,6 +51,42 @@ static void ports_and_limits(void **state)
     bed_free(&b);
 }
 
+/* Sockets give their port to those that take their place; when these cannot be had, the old ones go on. */
+static void other_addresses_of_one_port(void **state)
+{
+    char port[16], other[16], line[96];
+    snprintf(port, sizeof port, "%d", free_port());
+    snprintf(other, sizeof other, "%d", free_port());
+    const char *options[] = {"port", port, "bind", "127.0.0.1", NULL};
+    struct bed *b = bed_new(options);
+    listen_start(b->server.listeners);
+    b->fd[0] = dial((int)strtol(port, NULL, 10));
+    bed_turn(b);
+    static const struct {
+        const char *set, *want;
+    } steps[] = {{"bind *", "+OK\r\n"},
+                 {"bind 203.0.113.1", "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses.\r\n"},
+                 {"bind 127.0.0.1 hz 20", "+OK\r\n"},
+                 {"bind * hz x", "-ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer\r\n"}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        snprintf(line, sizeof line, "CONFIG SET %s\r\n", steps[i].set);
+        bed_ask(b, 0, line, steps[i].want);
+        for (int k = 0; k < 5; k++) bed_turn(b);
+        b->fd[1] = dial((int)strtol(port, NULL, 10));
+        assert_true(b->fd[1] >= 0);
+        bed_ask(b, 1, "PING\r\nQUIT\r\n", "+PONG\r\n+OK\r\n<closed>");
+    }
+    /* Two parameters of one command, and a second command before the loop has come to the first. */
+    snprintf(line, sizeof line, "CONFIG SET port %s bind *\r\nCONFIG SET bind 127.0.0.1\r\n", other);
+    bed_ask(b, 0, line, "+OK\r\n+OK\r\n");
+    for (int k = 0; k < 5; k++) bed_turn(b);
+    b->fd[1] = dial((int)strtol(other, NULL, 10));
+    assert_true(b->fd[1] >= 0);
+    bed_ask(b, 1, "PING\r\n", "+PONG\r\n");
+    assert_int_equal(dial((int)strtol(port, NULL, 10)), -1);
+    bed_free(&b);
+}
+
 static void unix_socket(void **state)
 {
     char dir[] = "/tmp/varve-unix-XXXXXX", path[64];
@@ -75,6 +111,6 @@ static void unix_socket(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ports_and_limits), cmocka_unit_test(unix_socket)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ports_and_limits), cmocka_unit_test(other_addresses_of_one_port), cmocka_unit_test(unix_socket)};
     return cmocka_run_group_tests_name("listen", tests, NULL, NULL);
 }
