@@ -1,0 +1,94 @@
+# Corners: fixed conversations, each on a new connection, with this server and with redis-server; what comes back must be the same to the byte. What is said here has been
+# answered differently once, or easily could be.
+source [file join [file dirname [info script]] bed.tcl]
+
+# Everything at once, then no more: all that the server sends until it closes.
+proc hear {port text} {
+    set s [socket 127.0.0.1 $port]
+    fconfigure $s -translation binary -buffering full
+    puts -nonewline $s $text
+    flush $s
+    close $s write
+    set heard [read $s]
+    close $s
+    # What is different from server to server.
+    regsub -all {id\r\n:\d+} $heard {id} heard
+    return $heard
+}
+
+proc both {text what} {
+    set a [hear $::varve_port $text]
+    set b [hear $::redis_port $text]
+    expect [expr {$a eq $b}] $what "  here: [string map {\r\n { }} [string range $a 0 400]]\n  redis-server: [string map {\r\n { }} [string range $b 0 400]]"
+}
+
+# A conversation is a list of commands divided by semicolons, each split as redis-cli does it.
+proc conversation {line version} {
+    set text [expr {$version == 3 ? [resp_pack {HELLO 3}] : ""}]
+    foreach command [split $line ";"] { append text [resp_pack [string trim $command]] }
+    return $text
+}
+
+start $server --dir $root/v --databases 16 --threads 1 --enable-debug-command yes --enable-module-command yes --save {}
+set varve_port $port
+start redis-server --save {} --dir $root --enable-debug-command yes --enable-module-command yes
+set redis_port $port
+
+# ---- conversations ----
+foreach line {
+    {CLIENT REPLY OFF; nosuch; GET; CLIENT x; CLIENT REPLY ON; PING}
+    {CLIENT REPLY SKIP; nosuch; PING; PING}
+    {CLIENT REPLY SKIP; GET; PING}
+    {CLIENT REPLY SKIP; CLIENT REPLY SKIP; PING; PING}
+    {EXEC x; MULTI; EXEC x; EXEC}
+    {SET w 1; WATCH w; EXEC x; SET w 2; MULTI; PING; EXEC}
+    {MULTI; nosuch; EXEC; MULTI; GET; EXEC; MULTI; OBJECT; EXEC; MULTI; CLIENT nosuch; EXEC; MULTI; HELLO 9; EXEC}
+    {MULTI; SELECT 1; SET x 1; SELECT 99; EXEC; GET x; DEL x; SELECT 0; GET x}
+    {MULTI; MULTI; WATCH a; DISCARD x; EXEC; EXEC}
+    {CLIENT pause 0 all x; CLIENT PAUSE 0 x; CLIENT PAUSE x; CLIENT PAUSE -1; CLIENT PAUSE 0 write; CLIENT PAUSE}
+    {CLIENT unblock 1 TIMEOUT x; CLIENT UNBLOCK 1 x; CLIENT UNBLOCK x; CLIENT UNBLOCK 99999 ERROR; CLIENT UNBLOCK}
+    {CLIENT KILL; CLIENT KILL x; CLIENT KILL ID 0; CLIENT KILL ID 99999 x; CLIENT KILL TYPE x; CLIENT KILL USER nosuch; CLIENT KILL SKIPME maybe; CLIENT KILL ID 99999 ADDR 1.2.3.4:5}
+    {CLIENT LIST TYPE x; CLIENT LIST ID x; CLIENT LIST ID; CLIENT LIST x; CLIENT LIST ID 99999; CLIENT SETNAME {a b}; CLIENT SETNAME {}; CLIENT GETNAME; CLIENT NO-EVICT x}
+    {CONFIG SET a b c; CONFIG SET a; CONFIG GET; CONFIG GET nosuch; CONFIG REWRITE x; CONFIG RESETSTAT x; CONFIG GET timeout TIMEOUT tim*eout; CONFIG GET \\timeout}
+    {SELECT 9223372036854775807; SELECT 2147483648; SELECT 16; SELECT -1; SELECT x; SELECT 1.0; SELECT {}; MOVE a 2147483648; COPY a b DB 2147483648; SWAPDB 0 2147483648; SWAPDB x 0}
+    {FLUSHDB; SCAN {}; SCAN {} COUNT 0; SCAN 0x; SCAN {} TYPE nosuch; SCAN { 1}; SCAN 18446744073709551616; SCAN 0 MATCH; SCAN 0 COUNT x}
+    {FUNCTION FLUSH x; FUNCTION nosuch; FUNCTION; LATENCY RESET; SLOWLOG RESET x; ACL WHOAMI x; MODULE LOAD; MODULE UNLOAD nosuch; MODULE LIST}
+    {HELLO 4; HELLO x; HELLO 2 x; HELLO 2 AUTH a; HELLO 2 SETNAME; HELLO 2 SETNAME {a b}; HELLO 2.0; AUTH x; AUTH a b c; AUTH nosuch x; RESET x; PING a b}
+    {COMMAND INFO nosuch get nosuch ping object|encoding; COMMAND GETKEYS nosuch a; COMMAND GETKEYS get; COMMAND GETKEYS mset a b c; COMMAND GETKEYS client list; COMMAND DOCS nosuch}
+    {COMMAND LIST FILTERBY x; COMMAND LIST FILTERBY MODULE x; COMMAND LIST FILTERBY ACLCAT x; COMMAND x; COMMAND COUNT x; COMMAND GETKEYSANDFLAGS object freq k; COMMAND GETKEYSANDFLAGS set a b get}
+    {DEBUG PROTOCOL push; DEBUG PROTOCOL attrib; DEBUG PROTOCOL verbatim; DEBUG PROTOCOL map; DEBUG PROTOCOL set; DEBUG PROTOCOL double; DEBUG PROTOCOL x; DEBUG PROTOCOL}
+    {DEBUG DIGEST-VALUE nosuch; DEBUG DIGEST-VALUE; DEBUG POPULATE x; DEBUG POPULATE -1; DEBUG POPULATE 1 p x; DEBUG POPULATE 1 p -1; DEBUG REPLYBUFFER x 1; DEBUG SLEEP; DEBUG OBJECT nosuch; DEBUG x}
+    {WAIT x 0; WAIT 0 x; WAIT 0 -1; WAIT 0 0; SHUTDOWN x; SHUTDOWN SAVE NOSAVE; SHUTDOWN ABORT; SHUTDOWN ABORT NOW; BGSAVE x; SAVE x; LASTSAVE x; TIME x; DBSIZE x}
+    {GET; OBJECT; OBJECT x; OBJECT HELP x; OBJECT ENCODING a b; nosuch; nosuch a {b c}; SET; SET a; LCS a b LEN IDX; SETRANGE a 536870912 x; SETRANGE a -1 x; EXPIRE a 9223372036854775807; INFO nosuch}
+} {
+    foreach version {2 3} { both [conversation $line $version] "RESP$version: $line" }
+}
+
+# ---- bytes ----
+foreach text [list "PING\r\nSET a b\x00c\r\nPING\r\n" "PI\x00NG\r\n" "*1\r\n\r\n" "*1\r\nPING\r\n" "*1\r\n\$-1\r\n" "*1\r\n\$x\r\n" "*x\r\n" "*1048577\r\n*0\r\nPING\r\n" "*-1\r\nPING\r\n" \
+    "PING \"a\r\n" "PING 'a'b\r\n" "PING \"\\x41\\n\\q\" 'b\\'c'\r\n" "\r\n\n  PING\t\"\"  \r\n" "*1\r\n\$4\r\nPINGxx*1\r\n\$4\r\nPING\r\n" "*01\r\n\$4\r\nPING\r\n" "*1\r\n\$04\r\nPING\r\n" \
+    "*1\r\n\$536870913\r\n" "QUIT\r\nPING\r\n" "quit a b\r\nPING\r\n" "SET \"\\r\\n\" 'a\r\nPING\r\n" "nosuch \"a\\r\\nb\" \"\\x01\"\r\nPING\r\n" [string repeat x 65537] "*[string repeat 1 65537]" \
+    "POST / HTTP/1.1\r\nHost: a\r\n\r\nPING\r\n" "Host: a\r\nPING\r\n" "host:\r\nPING\r\n" "PING\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nPING\r\n"] {
+    both $text "bytes [string map {\r {\r} \n {\n} \x00 {\0}} [string range $text 0 60]]"
+}
+
+# ---- what counts against which command ----
+set asked [resp_pack {CONFIG RESETSTAT}]
+foreach c {nosuch OBJECT {OBJECT x} {OBJECT ENCODING} {COMMAND GETKEYS x} {EXEC x} {SET n abc} MULTI {INCR n} EXEC GET MULTI x EXEC} { append asked [resp_pack $c] }
+foreach p [list $varve_port $redis_port] {
+    hear $p $asked
+    set s [resp_connect $p 2]
+    lassign [resp_ask $s {INFO commandstats errorstats}] type counts
+    regsub -all {usec=\d+,usec_per_call=[\d.]+,} $counts {} counts
+    lappend counted [lsort [split [string map {\r {}} $counts] \n]]
+    close $s
+}
+expect [expr {[lindex $counted 0] eq [lindex $counted 1]}] "INFO commandstats errorstats" $counted
+
+# ---- without a password ----
+foreach p [list $varve_port $redis_port] { hear $p [resp_pack {CONFIG SET requirepass foo}] }
+foreach version {2 3} {
+    both [resp_pack {EXEC}][resp_pack {HELLO}][resp_pack "HELLO $version"][resp_pack {MULTI}][resp_pack {nosuch}][resp_pack {GET}][resp_pack {EXEC x}][resp_pack {AUTH bar}] "NOAUTH"
+    both [resp_pack "HELLO $version AUTH default foo"][resp_pack {PING}][resp_pack {AUTH bar}][resp_pack {PING}][resp_pack {RESET}][resp_pack {PING}] "AUTH, RESET"
+}
+done corners
