@@ -75,7 +75,9 @@ static void timer_syncs(void **state)
         uint64_t before = engine_durable_end(w.e);
         world_put(&w, 0, "b");
         assert_true(engine_durable_end(w.e) == before && before > 0);
+        uint64_t until = os_mono_us(os_posix()) + 20000000;
         do {
+            assert_true(os_mono_us(os_posix()) < until);
             os_sim_advance(w.os, 100000);
             engine_sync_async(w.e, before); /* wakes the thread, asks for nothing new */
             sched_yield();

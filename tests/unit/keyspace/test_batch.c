@@ -73,6 +73,29 @@ static void test_an_empty_batch_writes_nothing(void **state)
     assert_int_equal(f->c.end, end);
 }
 
+/* Nor of databases that changed places, nor of tokens. */
+static void test_an_abort_takes_swaps_and_tokens_back(void **state)
+{
+    struct fixture *f = *state;
+    struct buf refs = {0};
+    struct ks_write w = {.idem = S("token"), .want_hash = true};
+    put(f, "a", "0");
+    ks_begin(&f->c);
+    assert_int_equal(ks_put(&f->c, S("b"), TYPE_STRING, S("1"), &w), E_OK);
+    assert_int_equal(ks_token_nodes(&f->c, S("token"), ENGINE_TOKEN_WINDOW_MS, &refs), E_OK);
+    assert_int_equal(ks_swap(&f->c, 0, 2), E_OK);
+    assert_absent(f, "a");
+    ks_abort(&f->c);
+    assert_value(f, "a", "0");
+    assert_absent(f, "b");
+    ks_begin(&f->c);
+    assert_int_equal(ks_token_nodes(&f->c, S("token"), ENGINE_TOKEN_WINDOW_MS, &refs), E_NOTFOUND);
+    ks_abort(&f->c);
+    assert_int_equal(ks_count(&f->c, 0, NULL), 1);
+    assert_int_equal(ks_count(&f->c, 2, NULL), 0);
+    buf_fini(&refs);
+}
+
 static void test_a_batch_may_flush_what_it_wrote(void **state)
 {
     struct fixture *f = *state;
@@ -206,6 +229,7 @@ int main(void)
         WITH_KEYSPACE(test_a_batch_shows_its_nodes),
         WITH_KEYSPACE(test_an_empty_batch_writes_nothing),
         WITH_KEYSPACE(test_an_abort_leaves_no_trace),
+        WITH_KEYSPACE(test_an_abort_takes_swaps_and_tokens_back),
         WITH_KEYSPACE(test_a_batch_may_flush_what_it_wrote),
         WITH_KEYSPACE(test_meta_of_a_cold_key_can_be_read_inside_the_batch),
         cmocka_unit_test(test_a_commit_that_fails_puts_everything_back),

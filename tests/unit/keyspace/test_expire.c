@@ -106,6 +106,24 @@ static void test_a_small_budget_gets_there_in_the_end(void **state)
     assert_int_equal(ks_count(&f->c, 0, NULL), 0);
 }
 
+/* Cycles while the index has not folded an expiry: it must not be passed by. */
+static void test_the_index_may_be_late(void **state)
+{
+    struct fixture *f = *state;
+    bool more;
+    put_until(f, "first", "v", f->c.now_ms + 100000);
+    cycle(f);
+    put_until(f, "late", "v", f->c.now_ms + 10);
+    for (int i = 0; i < 5; i++) {
+        f->c.now_ms += 3000;
+        assert_int_equal(ks_expire_cycle(&f->c, 1000000, &more), E_OK);
+    }
+    assert_int_equal(ks_count(&f->c, 0, NULL), 2);
+    cycle(f);
+    assert_int_equal(ks_count(&f->c, 0, NULL), 1);
+    assert_int_equal(expired(f), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +131,7 @@ int main(void)
         WITH_KEYSPACE(test_an_expiry_that_was_changed_does_not_count),
         WITH_KEYSPACE(test_cold_keys_and_other_databases_expire_too),
         WITH_KEYSPACE(test_switched_off_only_reads_expire),
+        WITH_KEYSPACE(test_the_index_may_be_late),
         WITH_KEYSPACE(test_a_small_budget_gets_there_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,33 @@ static void replies_wait_for_the_log(void **state)
     bed_free(&b);
 }
 
+/* What another loop wrote may show in a reply before it is safe: so the reply waits for it. */
+static void replies_wait_for_other_loops(void **state)
+{
+    struct bed *b = bed_new(NULL);
+    struct server *s = &b->server;
+    struct loop *l = s->loops[0];
+    bed_ask(b, 0, "PUT a 1\r\n", "+OK\r\n");
+    struct client *c = l->clients;
+    const struct command_entry *e = command_find(atomic_load(&s->commands), slice_str("fetch"));
+    unsigned loops = s->n_loops;
+    s->n_loops = 2;
+    for (int ahead = 0; ahead < 2; ahead++) {
+        uint64_t newest = loop_safe_end(l) + (ahead ? 1000 : 0);
+        atomic_store(&s->newest_end, newest);
+        buf_add_str(&c->out, "x");
+        dispatch_replied(c, e, 0);
+        assert_int_equal(c->unsafe_count, ahead);
+        if (ahead) assert_int_equal(c->gate, newest);
+        buf_clear(&c->out);
+    }
+    c->unsafe_count = 0;
+    l->gate = 0;
+    s->n_loops = loops;
+    atomic_store(&s->newest_end, 0);
+    bed_free(&b);
+}
+
 static void always_waits_too(void **state)
 {
     const char *options[] = {"appendfsync", "always", NULL};
@@ -86,6 +113,7 @@ static void always_waits_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(refusals), cmocka_unit_test(guards), cmocka_unit_test(batches_are_one_commit),
-                                       cmocka_unit_test(replies_wait_for_the_log), cmocka_unit_test(always_waits_too)};
+                                       cmocka_unit_test(replies_wait_for_the_log), cmocka_unit_test(replies_wait_for_other_loops),
+                                       cmocka_unit_test(always_waits_too)};
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
 }
