@@ -267,7 +267,9 @@ int worker_turn(struct engine *e)
         if (ring_failure(e->ring) < 0 || paused(e)) return E_AGAIN;
         int rc = steps[i](e);
         if (rc == E_OK) moved = true;
-        if (rc < 0 && rc != E_AGAIN) return rc;
+        if (rc == E_OK || rc == E_AGAIN) continue;
+        /* A compaction whose rest cannot be done: the whole index is read for it. */
+        return ring_failure(e->ring) < 0 || paused(e) ? rc : background_failed(e, "work", rc);
     }
     return moved ? E_OK : E_AGAIN;
 }

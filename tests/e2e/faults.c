@@ -110,6 +110,7 @@ static void one(const char *policy, char fault)
     redisReply *v = ask(r, "GET other");
     expect(v->type == REDIS_REPLY_NIL, policy, fault, "what was refused is not shown");
     freeReplyObject(v);
+    if (fault != 's') expect(ask_int(r, "EXISTS k:%ld", n) == 0, policy, fault, "nor what the failing write was for");
     redisFree(r);
     server_kill(&s);
     unsetenv("LD_PRELOAD");

@@ -2,6 +2,7 @@
 #include "unit/engine/engine_world.h"
 
 #include "base/codec.h"
+#include "base/os_sim.h"
 #include "base/thread.h"
 
 #include <sched.h>
@@ -282,6 +283,19 @@ static int take_last(void *ctx, const char *name)
     return 0;
 }
 
+static int flip_run(void *ctx, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/db/index/%.100s", name);
+    for (uint64_t off = 100; os_sim_flip(ctx, path, off, 3) == E_OK;) off += 500;
+    return 0;
+}
+/* All blocks of the index; once more, and they are as they were. */
+static void flip_index(struct os *os)
+{
+    assert_int_equal(os_list(os, "/db/index", flip_run, os), E_OK);
+}
+
 /* Alters a node where it lies, and gives its record the checksum that fits. */
 static void alter(struct os *os, const char *path, uint64_t seq)
 {
@@ -331,6 +345,38 @@ static void damage_is_not_copied(void **state)
     world_stop(&w);
 }
 
+/* A compaction that was killed before the index had forgotten what went, and now the index cannot be read: that is tried again, but not all the time. */
+static void forgetting_fails(void **state)
+{
+    struct world w;
+    struct compact_stats s;
+    unsigned seen = 0;
+    for (uint64_t at = 1; seen == 0; at++) {
+        assert_true(at < 200);
+        w = (struct world){.os = os_sim_new(5), .o = {.no_threads = true, .segment_bytes = 64 << 10}};
+        log_set_level(LOG_NOTHING);
+        world_open(&w);
+        fill(&w, 20);
+        assert_int_equal(engine_checkpoint(w.e), E_OK);
+        os_sim_set(w.os, &(struct os_sim_faults){.crash_at = os_sim_events(w.os) + at, .process_only = true, .seed = at});
+        assert_true(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s) < 0);
+        (void)!engine_close(&w.e);
+        os_sim_reboot(w.os);
+        world_open(&w);
+        flip_index(w.os);
+        if (engine_turn(w.e) < 0) { /* the rest of the compaction is due */
+            for (int i = 0; i < 3; i++) assert_int_equal(engine_turn(w.e), E_OK);
+            os_sim_advance(w.os, 11000000);
+            assert_int_equal(engine_turn(w.e), E_CORRUPT);
+            seen++;
+        }
+        flip_index(w.os);
+        os_sim_advance(w.os, 11000000);
+        assert_int_equal(engine_turn(w.e), E_OK);
+        world_stop(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +384,7 @@ int main(void)
         cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
         cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
         cmocka_unit_test(tag_in_the_middle),          cmocka_unit_test(beside_readers),
+        cmocka_unit_test(forgetting_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
