@@ -105,6 +105,25 @@ static void aborted_batch_leaves_no_trace(void **state)
     world_stop(&w);
 }
 
+/* A commit of more nodes than one may have is refused as a whole, however far it came. */
+static void too_large_batch_is_refused(void **state)
+{
+    struct world w = {0};
+    struct receipt r;
+    struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .ver = 1, .key = slice_str("k")};
+    uint64_t end;
+    world_start(&w);
+    struct batch *b = engine_batch_begin(w.e);
+    for (unsigned i = 0; i <= 1u << 20; i++) engine_batch_add(b, &n, false, &r);
+    assert_int_equal(engine_batch_commit(&b, &end), E_TOOBIG);
+    assert_null(b);
+    assert_int_equal(engine_failure(w.e), E_OK);
+    assert_int_equal(world_put(&w, 0, "first"), 1);
+    world_reopen(&w);
+    assert_int_equal(engine_tree_size(w.e), 1);
+    world_stop(&w);
+}
+
 /* Larger than the whole ring. */
 static void large_nodes_and_batches(void **state)
 {
@@ -133,7 +152,7 @@ int main(void)
         cmocka_unit_test(times_never_go_back),
         cmocka_unit_test(batch_is_one_commit),
         cmocka_unit_test(aborted_batch_leaves_no_trace),
-        cmocka_unit_test(large_nodes_and_batches),
+        cmocka_unit_test(too_large_batch_is_refused), cmocka_unit_test(large_nodes_and_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

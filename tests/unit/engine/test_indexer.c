@@ -5,6 +5,9 @@
 #include "engine/own.h"
 
 #include <sched.h>
+#include <stdatomic.h>
+
+#define LOOKS 2000
 
 static void catch_up_reaches(void **state)
 {
@@ -97,11 +100,54 @@ static void failure_is_final(void **state)
     world_stop(&w);
 }
 
+/* One commit makes all keys, the next ends them. Whoever looks, whenever, sees all of them or none. */
+static atomic_uint looked;
+static void look_on(void *ctx)
+{
+    struct world *w = ctx;
+    while (atomic_load(&looked) < LOOKS) {
+        struct key_cursor *c = NULL;
+        struct live_key k;
+        unsigned n = 0;
+        ASSERT(engine_keys(w->e, 0, 0, 0, &c) == E_OK);
+        while (key_cursor_next(c, &k) == E_OK) n++;
+        key_cursor_close(&c);
+        ASSERT(n == 0 || n == WORLD_KEYS);
+        atomic_fetch_add(&looked, 1);
+    }
+}
+
+static void commits_show_as_a_whole(void **state)
+{
+    struct world w = {0};
+    pthread_t t;
+    log_set_level(LOG_NOTHING);
+    w.os = os_memory_new();
+    world_open(&w);
+    atomic_store(&looked, 0);
+    assert_int_equal(thread_start(&t, "looker", look_on, &w), E_OK);
+    for (unsigned round = 0; atomic_load(&looked) < LOOKS; round++) {
+        struct batch *b = engine_batch_begin(w.e);
+        for (unsigned k = 0; k < WORLD_KEYS; k++) {
+            char name[32];
+            struct receipt r;
+            struct node n = world_node(&w, k, round % 2 ? NODE_DELETE : NODE_PUT, slice_str(round % 2 ? "" : "v"), name);
+            engine_batch_add(b, &n, false, &r);
+            world_took(&w, k, &n);
+        }
+        assert_int_equal(engine_batch_commit(&b, &w.end), E_OK);
+        assert_int_equal(engine_catch_up(w.e, 0), E_OK);
+    }
+    thread_join(t);
+    world_stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(catch_up_reaches),  cmocka_unit_test(long_commit),      cmocka_unit_test(tree_has_every_hash),
         cmocka_unit_test(follows_by_itself), cmocka_unit_test(failure_is_final),
+        cmocka_unit_test(commits_show_as_a_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
