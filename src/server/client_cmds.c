@@ -214,8 +214,7 @@ static void visit_kill(struct sweep *w, struct client *c, struct buf *text, int6
         client_close(c);
         return;
     }
-    c->flags |= CLIENT_CLOSE_AFTER_REPLY;
-    client_output(c);
+    w->kills_asker = true; /* when it has its answer */
 }
 
 static void finish_kill_one(struct sweep *w, struct call *c)
@@ -224,9 +223,14 @@ static void finish_kill_one(struct sweep *w, struct call *c)
         reply_error(c, "ERR No such client");
     else
         reply_ok(c);
+    if (w->kills_asker) c->client->flags |= CLIENT_CLOSE_AFTER_REPLY;
 }
 
-static void finish_count(struct sweep *w, struct call *c) { reply_int(c, w->count); }
+static void finish_count(struct sweep *w, struct call *c)
+{
+    reply_int(c, w->count);
+    if (w->kills_asker) c->client->flags |= CLIENT_CLOSE_AFTER_REPLY;
+}
 
 static bool kill_filter(struct call *c, struct sweep *w, int i)
 {

@@ -22,6 +22,7 @@ struct sweep {
     /* the result */
     struct buf text;
     int64_t count;
+    bool kills_asker;               /* set on its own loop */
     /* private */
     struct mutex mutex;
     _Atomic unsigned waiting, holders;

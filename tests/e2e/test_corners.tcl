@@ -85,6 +85,22 @@ foreach p [list $varve_port $redis_port] {
 }
 expect [expr {[lindex $counted 0] eq [lindex $counted 1]}] "INFO commandstats errorstats" $counted
 
+# ---- a connection that closes itself has its answer first, on one thread and on two ----
+start $server --store memory --threads 2
+foreach p [list $varve_port $port $redis_port] {
+    foreach form {{CLIENT KILL ID $id SKIPME no} {CLIENT KILL TYPE normal ID $id SKIPME no} {CLIENT KILL $address}} {
+        set s [resp_connect $p 2]
+        set id [lindex [resp_ask $s {CLIENT ID}] 1]
+        lassign [fconfigure $s -sockname] host name own
+        set address 127.0.0.1:$own
+        puts -nonewline $s [resp_pack [subst $form]][resp_pack PING]
+        flush $s
+        set heard [read $s]
+        expect {$heard eq ":1\r\n" || $heard eq "+OK\r\n"} "$form on [expr {$p == $port ? "two threads" : $p == $redis_port ? "redis-server" : "one thread"}]" $heard
+        close $s
+    }
+}
+
 # ---- without a password ----
 foreach p [list $varve_port $redis_port] { hear $p [resp_pack {CONFIG SET requirepass foo}] }
 foreach version {2 3} {
