@@ -1,5 +1,8 @@
 # Varve. `make run` and `make test` are all a fresh Debian 12 needs; `make help` lists the rest.
 MODE ?= release
+ifeq ($(filter release debug asan tsan,$(MODE)),)
+$(error MODE is release, debug, asan or tsan, not '$(MODE)')
+endif
 O    ?= build$(if $(filter-out release,$(MODE)),/$(MODE))
 CC   ?= gcc
 PORT ?= 6379

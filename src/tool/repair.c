@@ -229,7 +229,7 @@ static int check_again(const char *dir, const struct manifest_file *before)
     verify_store(&s, &r, &sum);
     printf(r.faults ? "DAMAGED: %llu faults remain.\n" : "whole: %llu faults, ", (unsigned long long)r.faults);
     if (!r.faults) printf("%llu nodes, newest seq %llu\n", (unsigned long long)sum.nodes, (unsigned long long)sum.last);
-    if (!before->good) printf("The manifest was lost: leaves of nodes that compaction had dropped are what the tree's file held, and nothing is left to check them by.\n");
+    if (!before->good && sum.dropped) printf("The manifest was lost: leaves of nodes that compaction had dropped are what the tree's file held, and nothing is left to check them by.\n");
     status = r.faults ? EXIT_NO : EXIT_YES;
     report_fini(&r);
     store_close(&s);
