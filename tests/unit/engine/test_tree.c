@@ -234,7 +234,8 @@ static int failing_write(struct os *os, struct os_file *f, uint64_t off, const v
 
 static int failing_sync(struct os *os, struct os_file *f) { return syncs_left-- == 0 ? E_IO : real->sync(os, f); }
 
-static void failures_are_sticky(void **state)
+/* step: 1000 are written by the sync, 2500 in part by the appender. */
+static void fails_for_good(uint64_t step)
 {
     for (int kind = 0; kind < 2; kind++)
         for (int nth = 0; nth < 3; nth++) {
@@ -252,8 +253,8 @@ static void failures_are_sticky(void **state)
             int r = E_OK;
             uint64_t size = 300;
             for (int i = 0; i < 10 && r == E_OK; i++) {
-                r = tree_append(t, (const uint8_t(*)[HASH_BYTES])ref.entry + size, 1000);
-                if (r == E_OK) size += 1000, r = tree_sync(t);
+                r = tree_append(t, (const uint8_t(*)[HASH_BYTES])ref.entry + size, step);
+                if (r == E_OK) size += step, r = tree_sync(t);
             }
             int want = kind == 0 ? E_NOSPACE : E_IO;
             assert_int_equal(r, want);
@@ -269,6 +270,12 @@ static void failures_are_sticky(void **state)
             tree_close(&t);
             os_free(&os);
         }
+}
+
+static void failures_are_sticky(void **state)
+{
+    fails_for_good(1000);
+    fails_for_good(2500);
 }
 
 /* Power goes at every event of a run that grows, syncs and now and then reopens: what was synced is there, at that size. */
