@@ -3,9 +3,11 @@
 #include "demo/load.h"
 #include "demo/process.h"
 #include "demo/tour.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static long long head_seq(redisContext *r)
 {
@@ -62,11 +64,17 @@ static void stop_running(void)
 {
     if (running.pid > 0) process_stop(&running);
 }
+static void on_signal(int signal)
+{
+    process_abandon(&running);
+    _exit(128 + signal);
+}
 
 int main(int argc, char **argv)
 {
     const char *server = "build/varve-server", *tool = "build/varve";
     bool keep = false;
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* what is read through a pipe comes as it happens, too */
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--keep") == 0)
             keep = true;
@@ -81,6 +89,8 @@ int main(int argc, char **argv)
     }
     struct catalogue c;
     if (catalogue_read(&c) != E_OK) return fprintf(stderr, "this machine has neither apt lists nor a dpkg status file\n"), 1;
+    (void)signal(SIGINT, on_signal);
+    (void)signal(SIGTERM, on_signal);
     if (process_start(&running, server) != E_OK) return 1;
     (void)atexit(stop_running);
     printf("A server runs on port %d, data in %s\n", running.port, running.dir);
@@ -89,7 +99,7 @@ int main(int argc, char **argv)
     if (keep) {
         printf("\nThe server goes on: redis-cli -p %d    end it with: redis-cli -p %d SHUTDOWN; rm -rf %s\n", running.port,
                running.port, running.dir);
-        running.pid = 0;
+        running = (struct process){0};
     }
     return status;
 }
