@@ -177,12 +177,6 @@ static int find_segment(void *ctx, const char *name)
     int end = 0;
     if (sscanf(name, "%16llx-%8x.seg%n", &first, &generation, &end) != 2 || end == 0 || name[end] != 0) return 0;
     struct manifest *m = f->m;
-    for (size_t i = 0; i < m->n_segments; i++) {
-        struct seg_id *s = &m->segments[i];
-        if (s->first_seq != first) continue;
-        if (generation > s->generation) *s = (struct seg_id){first, generation, generation > 0};
-        return 0;
-    }
     if (m->n_segments == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 64;
         m->segments = mem_realloc(m->segments, f->cap * sizeof(*m->segments));
@@ -194,7 +188,8 @@ static int find_segment(void *ctx, const char *name)
 static int order_segments(const void *a, const void *b)
 {
     const struct seg_id *x = a, *y = b;
-    return (x->first_seq > y->first_seq) - (x->first_seq < y->first_seq);
+    if (x->first_seq != y->first_seq) return x->first_seq < y->first_seq ? -1 : 1;
+    return (x->generation > y->generation) - (x->generation < y->generation);
 }
 
 /* The store's identity, out of the first segment's header that is whole; *known = false: there is none. */
@@ -223,7 +218,7 @@ static int find_identity(struct engine *e, struct manifest *m, bool *known)
     return rc;
 }
 
-/* What the directory itself says about the log: the segments of the highest generation, and whose they are. */
+/* What the directory itself says about the log: its segments, and whose they are. */
 static int scan_log(struct engine *e, struct manifest *m, bool *known)
 {
     struct buf path = {0};
@@ -236,7 +231,8 @@ static int scan_log(struct engine *e, struct manifest *m, bool *known)
     if (rc < 0 || m->n_segments == 0) return rc;
     qsort(m->segments, m->n_segments, sizeof(*m->segments), order_segments);
     m->first_unlisted = m->segments[m->n_segments - 1].first_seq + 1;
-    return find_identity(e, m, known);
+    rc = find_identity(e, m, known);
+    return rc == E_OK && e->own->opt.salvage ? salvage_segments(e, m) : rc;
 }
 
 /* The directory that holds dir's name. */

@@ -143,6 +143,8 @@ void indexer_unlock(struct engine *e);
 int indexer_fail(struct engine *e, int code, uint64_t seq);
 
 /* ---- salvage.c: while opening only ---- */
+/* Of all segment files, ascending by first seq and generation: those that are the log, when no manifest tells. */
+int salvage_segments(struct engine *e, struct manifest *m) MUST_CHECK;
 int salvage_begin_tree(struct engine *e) MUST_CHECK; /* sets the old leaves aside, before the tree is opened empty */
 int salvage_leaves(struct engine *e, uint64_t first, size_t n, uint8_t (*out)[HASH_BYTES]) MUST_CHECK; /* zeros where there is none */
 int salvage_end_tree(struct engine *e) MUST_CHECK; /* a manifest names the new root: the old leaves go */

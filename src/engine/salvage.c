@@ -1,4 +1,9 @@
-/* Salvage of the tree: leaves outlive the file that they were in.
+/* Salvage of what the manifest said about the log, and of the tree.
+ *
+ * Which generation of a range counts? Compaction writes a segment, its sidecar, and then removes what the two replace, the file with the same first seq first. So
+ * a newer generation with a good sidecar is whole, and nothing older of its range is needed; one without is not finished, if an older one is still there.
+ *
+ * The tree: leaves outlive the file that they were in.
  *
  * When the tree does not give its root, or the manifest that said the root is lost, the tree is made anew: hashes of the nodes that are
  * there come from the nodes, all others (dropped by compaction, or lost) from the old file of entries, which is set aside first. So the root
@@ -8,10 +13,63 @@
 #include "engine/own.h"
 
 #include "base/mem.h"
+#include "engine/segment.h"
 
 #define ENTRIES   "tree/entries"
 #define OLD_NAME  "tree/entries.old"
 #define TREE_NAME "tree"
+
+/* Was this one finished? *last_seq: how far it reaches. */
+static int is_finished(struct engine *e, const char *dir, const struct manifest *m, const struct seg_id *id, bool *yes, uint64_t *last_seq)
+{
+    char name[SEGMENT_NAME_BYTES];
+    struct buf path = {0};
+    struct sidecar *side = NULL;
+    struct os_file *file = NULL;
+    uint64_t size = 0;
+    segment_name(name, id->first_seq, id->generation, "seg");
+    int rc = os_open(e->os, segment_path(&path, dir, name), OS_READ, &file);
+    if (rc == E_OK) rc = os_size(e->os, file, &size);
+    segment_name(name, id->first_seq, id->generation, "idx");
+    if (rc == E_OK) rc = sidecar_open(e->os, segment_path(&path, dir, name), &side);
+    const struct sidecar_info *about = rc == E_OK ? sidecar_about(side) : NULL;
+    *yes = about && about->first_seq == id->first_seq && about->generation == id->generation && about->segment_bytes <= size &&
+           memcmp(about->store_id, m->store_id, MANIFEST_ID_BYTES) == 0;
+    if (*yes) *last_seq = about->last_seq;
+    sidecar_close(&side);
+    os_close(e->os, &file);
+    buf_fini(&path);
+    return rc == E_IO ? rc : E_OK;
+}
+
+int salvage_segments(struct engine *e, struct manifest *m)
+{
+    struct buf dir = {0};
+    struct seg_id last = {0}; /* the newest one known to be finished, and how far it reaches */
+    uint64_t reach = 0;
+    size_t kept = 0;
+    int rc = E_OK;
+    ASSERT(e->own->opt.salvage);
+    engine_path(&dir, e->own->dir, "log");
+    for (size_t i = 0, n; rc == E_OK && i < m->n_segments; i += n) {
+        const struct seg_id *s = &m->segments[i];
+        for (n = 1; i + n < m->n_segments && s[n].first_seq == s->first_seq;) n++;
+        struct seg_id chosen = *s;
+        uint64_t upto = 0;
+        bool finished = false;
+        for (size_t k = n; rc == E_OK && k-- > 0 && s[k].generation > 0 && !finished;) {
+            rc = is_finished(e, (const char *)dir.p, m, &s[k], &finished, &upto);
+            if (finished) chosen = s[k];
+        }
+        if (chosen.first_seq <= reach && chosen.generation < last.generation) continue;
+        if (finished) last = chosen, reach = upto;
+        m->segments[kept++] = chosen;
+    }
+    ASSERT(kept <= m->n_segments);
+    if (rc == E_OK) m->n_segments = kept;
+    buf_fini(&dir);
+    return rc;
+}
 
 static int open_old(struct engine *e, const char *name)
 {

@@ -55,6 +55,9 @@ static void tail_is_folded(void **state)
     kill_and_reopen(&w);
     assert_false(w.rep.clean);
     assert_int_equal(w.rep.folded_nodes, 50);
+    struct engine_marks m;
+    engine_get_marks(w.e, &m);
+    assert_int_equal(m.durable_seq, 150); /* what is shown from now on was brought to the disk first */
     assert_int_equal(engine_root(w.e, 150, after), E_OK);
     assert_memory_equal(before, after, HASH_BYTES);
     for (unsigned k = 0; k < 7; k++) world_expect(&w, k, UINT64_MAX, "new", 0);
