@@ -63,13 +63,16 @@ API void reply_end_map(struct call *c, size_t token, size_t n);
 
 /* ---- replies made over several turns ----
  * Between begin and end, both in one step, the reply_* functions add whole elements to the pile and not to the reply: an error can still be that. When all are there,
- * join brings them into one piece, some a turn, until it says true (at once inside MULTI); then comes the reply: what goes before the elements, and give, in one step. */
+ * comes the reply: what goes before the elements, and give, in one step, which empties the pile. */
 struct reply_pile;
 API struct reply_pile *reply_pile_new(void);
 API void reply_pile_free(struct reply_pile **p);
 API void reply_pile_begin(struct call *c, struct reply_pile *p);
 API void reply_pile_end(struct call *c, struct reply_pile *p);
-API bool reply_pile_join(struct call *c, struct reply_pile *p);
+/* Elements that the family encodes itself (reply_encoded) are appended to this buffer, outside of begin and end; after some of them comes grown, and open anew. */
+API struct buf *reply_pile_open(struct reply_pile *p);
+API void reply_pile_grown(struct reply_pile *p);
+API void reply_pile_clear(struct reply_pile *p);
 API void reply_pile_give(struct call *c, struct reply_pile *p);
 
 /* ---- arguments ---- */

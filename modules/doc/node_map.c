@@ -11,11 +11,6 @@
 #define QUEUE_BYTES ((size_t)256 << 10)
 #define QUEUE_KEEPS ((size_t)16 << 10) /* of a row's buffer, for the next one */
 
-struct node_map_break {
-    size_t at;
-    int code;
-};
-
 struct node_maps_queue {
     struct doc_view view[DOC_VIEWS_MAX];
     uint32_t depth[DOC_VIEWS_MAX];
@@ -285,16 +280,26 @@ void node_map_add_hash(struct buf *out, const uint8_t hash[HASH_BYTES])
 
 /* ---- rows ---- */
 
-static void add_break(struct node_maps *m, int code)
+static struct buf *open_row(struct node_maps *m)
 {
-    struct node_map_break b = {m->mem.n, code};
-    ASSERT(code < 0);
-    buf_add(&m->breaks, &b, sizeof b);
+    if (!m->pile)
+        m->pile = reply_pile_new();
+    else
+        reply_pile_grown(m->pile);
+    return reply_pile_open(m->pile);
 }
 
-static void add_failure(struct node_maps *m, int code)
+static void add_error(struct call *c, struct node_maps *m, int code)
 {
-    add_break(m, code);
+    (void)open_row(m);
+    reply_pile_begin(c, m->pile);
+    reply_failure(c, code);
+    reply_pile_end(c, m->pile);
+}
+
+static void add_failure(struct call *c, struct node_maps *m, int code)
+{
+    add_error(c, m, code);
     m->n++;
 }
 
@@ -302,13 +307,13 @@ static void add_view(struct call *c, struct node_maps *m, const struct doc_view 
 {
     slice data;
     struct buf mem = {0};
-    encode_head(&m->mem, c->resp, v, depth);
+    encode_head(open_row(m), c->resp, v, depth);
     int r = m->with_data ? doc_view_data(c, v, &mem, &data) : E_NOTFOUND;
     if (r == E_OK || r == E_NOTFOUND)
-        encode_data(&m->mem, c->resp, r == E_OK ? &data : NULL);
+        encode_data(reply_pile_open(m->pile), c->resp, r == E_OK ? &data : NULL);
     else
-        add_break(m, r); /* in its place: the other fields are still answered */
-    encode_tail(&m->mem, c->resp, v);
+        add_error(c, m, r); /* in its place: the other fields are still answered */
+    encode_tail(reply_pile_open(m->pile), c->resp, v);
     m->n++;
     buf_fini(&mem);
 }
@@ -325,7 +330,7 @@ static void settle(struct call *c, struct node_maps *m)
         if (code[i] == E_OK)
             add_view(c, m, &q->view[i], q->depth[i]);
         else
-            add_failure(m, code[i]);
+            add_failure(c, m, code[i]);
         if (q->view[i].mem.cap > QUEUE_KEEPS) buf_fini(&q->view[i].mem);
     }
     q->n = q->bytes = 0;
@@ -365,45 +370,52 @@ void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_vi
 void node_maps_add_failure(struct call *c, struct node_maps *m, int code)
 {
     settle(c, m);
-    add_failure(m, code);
+    add_failure(c, m, code);
 }
 
 struct buf *node_maps_row(struct call *c, struct node_maps *m)
 {
     settle(c, m);
     m->n++;
-    return &m->mem;
+    return open_row(m);
 }
 
 void node_maps_reply(struct call *c, struct node_maps *m)
 {
-    size_t done = 0;
     settle(c, m);
-    for (size_t i = 0; i + sizeof(struct node_map_break) <= m->breaks.n; i += sizeof(struct node_map_break)) {
-        struct node_map_break b;
-        memcpy(&b, m->breaks.p + i, sizeof b);
-        reply_encoded(c, slice_of(m->mem.p + done, b.at - done));
-        reply_failure(c, b.code);
-        done = b.at;
-    }
-    reply_encoded(c, slice_of(m->mem.p + done, m->mem.n - done));
+    if (m->pile) reply_pile_give(c, m->pile);
+    m->n = 0;
 }
 
 void node_maps_clear(struct node_maps *m)
 {
-    buf_clear(&m->mem);
-    buf_clear(&m->breaks);
+    if (m->pile) reply_pile_clear(m->pile);
     if (m->queue) m->queue->n = m->queue->bytes = 0;
     m->n = 0;
 }
 
 void node_maps_fini(struct node_maps *m)
 {
-    buf_fini(&m->mem);
-    buf_fini(&m->breaks);
+    reply_pile_free(&m->pile);
     doc_view_fini(&m->view);
     for (size_t i = 0; m->queue && i < DOC_VIEWS_MAX; i++) doc_view_fini(&m->queue->view[i]);
     mem_free(m->queue);
     m->queue = NULL;
     m->n = 0;
+}
+
+void node_map_reply(struct call *c, const struct doc_view *v, const slice *data, int data_code)
+{
+    struct buf b = {0};
+    encode_head(&b, c->resp, v, NODE_MAP_NO_DEPTH);
+    if (data_code == E_OK || data_code == E_NOTFOUND) {
+        encode_data(&b, c->resp, data_code == E_OK ? data : NULL);
+    } else {
+        reply_encoded(c, buf_slice(&b));
+        buf_clear(&b);
+        reply_failure(c, data_code); /* in its place */
+    }
+    encode_tail(&b, c->resp, v);
+    reply_encoded(c, buf_slice(&b));
+    buf_fini(&b);
 }

@@ -7,11 +7,10 @@
 
 #define NODE_MAP_NO_DEPTH UINT32_MAX
 
-/* Encoded rows of an array. Zero-initialise. A row, or a field of it, that could not be read is an error in its place: it is never left out. */
+/* Rows of an array, in the making. Zero-initialise. A row, or a field of it, that could not be read is an error in its place: it is never left out. */
 struct node_maps {
-    struct buf mem;    /* the protocol's bytes */
-    struct buf breaks; /* struct node_map_break, ascending: where an error stands between bytes */
-    size_t n;          /* rows, those that wait included */
+    struct reply_pile *pile; /* NULL before the first row */
+    size_t n;                /* rows, those that wait included */
     bool with_data;
     struct doc_view view; /* a row's buffer for callers of node_maps_add_view, used again for the next */
     struct node_maps_queue *queue; /* rows that wait */
@@ -25,16 +24,18 @@ int node_maps_read(struct call *c, struct node_maps *m, uint64_t seq, uint32_t d
 void node_maps_add_view(struct call *c, struct node_maps *m, const struct doc_view *v, uint32_t depth);
 /* A row that is an error. */
 void node_maps_add_failure(struct call *c, struct node_maps *m, int code);
-/* A row that another file encodes: bytes go behind what is there. */
+/* A row that another file encodes: bytes go behind what is there. The buffer is good till the next row. */
 struct buf *node_maps_row(struct call *c, struct node_maps *m);
 /* Forgets the rows. */
 void node_maps_clear(struct node_maps *m);
-/* The rows, one after the other; the caller has begun the array. */
+/* The rows, one after the other; the caller has begun the array. None are left. */
 void node_maps_reply(struct call *c, struct node_maps *m);
 void node_maps_fini(struct node_maps *m);
 
 /* Appends one map; *data = NULL: nil. */
 void node_map_encode(struct buf *out, int resp, const struct doc_view *v, const slice *data, uint32_t depth);
+/* The reply that is one map. data_code: E_OK; E_NOTFOUND: nil; another is an error in the place of the data. */
+void node_map_reply(struct call *c, const struct doc_view *v, const slice *data, int data_code);
 /* Elements of rows that other files encode. */
 void node_map_add_header(struct buf *out, int resp, size_t pairs);
 void node_map_add_bulk(struct buf *out, slice s);

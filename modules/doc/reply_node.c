@@ -188,11 +188,10 @@ int doc_view_data(struct call *c, const struct doc_view *v, struct buf *mem, sli
 
 void doc_reply_map(struct call *c, const struct doc_view *v, const struct doc_data *data)
 {
-    struct node_maps m = {.with_data = data->wanted && !data->given};
-    if (data->wanted && data->given)
-        node_map_encode(node_maps_row(c, &m), c->resp, v, &data->bytes, NODE_MAP_NO_DEPTH);
-    else
-        node_maps_add_view(c, &m, v, NODE_MAP_NO_DEPTH);
-    node_maps_reply(c, &m);
-    node_maps_fini(&m);
+    struct buf mem = {0};
+    slice bytes = data->bytes;
+    int r = data->wanted ? E_OK : E_NOTFOUND;
+    if (data->wanted && !data->given) r = doc_view_data(c, v, &mem, &bytes);
+    node_map_reply(c, v, &bytes, r);
+    buf_fini(&mem);
 }

@@ -12,8 +12,7 @@ struct scan {
     struct doc_place at;
     uint64_t count, examined;
     bool has_coll, has_prefix, with_data, has_at;
-    bool ended;       /* the pile has the page, … */
-    bool last;        /* … and no document is behind it */
+    bool last;        /* no document is behind the page */
     int match_at;     /* the argument that holds the pattern, 0 = none */
     struct buf prefix; /* with COLL: the collection, and a colon unless it is the empty one */
     struct buf after; /* last key looked at, of the page before at first */
@@ -160,7 +159,7 @@ static bool scan_step(struct call *c, void *state)
 {
     struct scan *s = state;
     int r = E_OK;
-    while (!s->ended && (r = pile_some(c, s)) == E_AGAIN)
+    while ((r = pile_some(c, s)) == E_AGAIN)
         if (!c->in_multi) return false;
     if (r == E_PRUNED) {
         doc_reply_pruned(c, buf_slice(&s->after), s->oldest);
@@ -170,9 +169,7 @@ static bool scan_step(struct call *c, void *state)
         reply_failure(c, r);
         return true;
     }
-    s->ended = true;
     s->last |= r == E_END;
-    if (!reply_pile_join(c, s->pile)) return false;
     reply_page(c, s);
     return true;
 }
@@ -218,7 +215,6 @@ struct colls {
     uint64_t at;
     uint16_t lineage;
     size_t n;
-    bool ended; /* the pile has all */
 };
 
 static int count_one(void *ctx, const struct sorted_info *i)
@@ -268,7 +264,6 @@ static int pile_colls(struct call *c, struct colls *k)
         r = E_END;
     }
     reply_pile_end(c, k->pile);
-    k->ended = r == E_END;
     return r == E_OK ? E_AGAIN : r;
 }
 
@@ -277,13 +272,12 @@ static bool colls_step(struct call *c, void *state)
 {
     struct colls *k = state;
     int r = E_OK;
-    while (!k->ended && (r = pile_colls(c, k)) == E_AGAIN)
+    while ((r = pile_colls(c, k)) == E_AGAIN)
         if (!c->in_multi) return false;
     if (r != E_OK && r != E_END) {
         reply_colls_failure(c, k, r);
         return true;
     }
-    if (!reply_pile_join(c, k->pile)) return false;
     reply_array(c, k->n);
     reply_pile_give(c, k->pile);
     return true;

@@ -203,7 +203,6 @@ struct top {
     struct reply_pile *rows;
     struct buf mem;
     uint64_t wanted, n;
-    bool ended; /* the pile has all rows */
 };
 
 static bool parse_top(struct call *c, struct top *t)
@@ -338,14 +337,12 @@ static bool top_step(struct call *c, void *state)
     struct top *t = state;
     int r = E_OK;
     t->o.coll = c->argv[1]; /* the arguments move when the call waits */
-    while (!t->ended && (r = pile_rows(c, t)) == E_AGAIN)
+    while ((r = pile_rows(c, t)) == E_AGAIN)
         if (!c->in_multi) return false;
     if (r != E_OK && r != E_END) {
         reply_top_failure(c, t, r);
         return true;
     }
-    t->ended = true;
-    if (!reply_pile_join(c, t->rows)) return false;
     reply_array(c, t->n);
     reply_pile_give(c, t->rows);
     return true;

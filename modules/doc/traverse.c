@@ -30,6 +30,7 @@ struct traverse {
     struct link_walk walk; /* of all[next], once started */
     bool started;
     struct node_maps rows;
+    uint64_t bytes; /* of the rows */
 };
 
 static slice name_of(const struct traverse *t, size_t i)
@@ -90,6 +91,8 @@ static int add_data(struct call *c, struct traverse *t, slice key, struct buf *o
 static int add_row(struct call *c, struct traverse *t, slice key, uint32_t depth, const slice *via)
 {
     struct buf *out = node_maps_row(c, &t->rows);
+    size_t before = out->n;
+    int r = E_OK;
     node_map_add_header(out, c->resp, t->with_data ? 4 : 3);
     node_map_add_bulk(out, slice_str("key"));
     node_map_add_bulk(out, key);
@@ -100,9 +103,12 @@ static int add_row(struct call *c, struct traverse *t, slice key, uint32_t depth
         node_map_add_bulk(out, *via);
     else
         node_map_add_null(out, c->resp);
-    if (!t->with_data) return E_OK;
-    node_map_add_bulk(out, slice_str("data"));
-    return add_data(c, t, key, out);
+    if (t->with_data) {
+        node_map_add_bulk(out, slice_str("data"));
+        r = add_data(c, t, key, out);
+    }
+    t->bytes += out->n - before;
+    return r;
 }
 
 /* Follows the next link of all[next], or leaves it. E_AGAIN: many were looked at in vain. Else negative: replied. */
@@ -133,8 +139,8 @@ static int follow(struct call *c, struct traverse *t)
 static bool traverse_step(struct call *c, void *state)
 {
     struct traverse *t = state;
-    size_t bytes = t->rows.mem.n + TRAVERSE_SLICE_BYTES;
-    for (size_t i = 0; i < DOC_SLICE_ROWS && t->rows.mem.n < bytes; i++) {
+    uint64_t bytes = t->bytes + TRAVERSE_SLICE_BYTES;
+    for (size_t i = 0; i < DOC_SLICE_ROWS && t->bytes < bytes; i++) {
         bool ended = t->next == t->n || t->n >= t->limit || t->all[t->next].depth >= t->depth_max;
         if (ended) {
             reply_array(c, t->rows.n);

@@ -7,7 +7,6 @@ struct past {
     struct reply_pile *names; /* NULL: they are only counted */
     int match_at;             /* the argument that holds the pattern, 0 = every name fits. Arguments move when the call waits */
     bool with_cursor;         /* SCAN's reply */
-    bool walked;
     uint64_t n;
     struct call *call;        /* of the step at hand */
 };
@@ -28,7 +27,6 @@ static int walk_some(struct call *c, struct past *p)
     if (p->names) reply_pile_begin(c, p->names);
     int err = ks_walk_step(&c->ks, p->walk, visit, p);
     if (p->names) reply_pile_end(c, p->names);
-    p->walked = err == E_OK;
     return err;
 }
 
@@ -49,13 +47,12 @@ static bool past_step(struct call *c, void *state)
 {
     struct past *p = state;
     int err = E_OK;
-    while (!p->walked && (err = walk_some(c, p)) == E_AGAIN)
+    while ((err = walk_some(c, p)) == E_AGAIN)
         if (!c->in_multi) return false;
     if (err != E_OK) {
         reply_failure(c, err);
         return true;
     }
-    if (p->names && !reply_pile_join(c, p->names)) return false;
     reply_all(c, p);
     return true;
 }

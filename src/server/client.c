@@ -12,6 +12,7 @@
 #include "server/later.h"
 #include "server/loop.h"
 #include "server/multi.h"
+#include "server/output.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/timers.h"
@@ -92,7 +93,7 @@ void client_free(struct client *c)
     multi_discard(c);
     resp_fini(&c->parser);
     buf_fini(&c->in);
-    buf_fini(&c->out);
+    output_fini(c);
     mem_free(c->name);
     mem_free(c->lib_name);
     mem_free(c->lib_version);
@@ -111,7 +112,7 @@ void client_set_name(char **slot, slice name)
 
 void client_output(struct client *c)
 {
-    if (c->flags & (CLIENT_PENDING | CLIENT_CLOSING) || (c->out.n == c->out_sent && !(c->flags & CLIENT_CLOSE_AFTER_REPLY))) return;
+    if (c->flags & (CLIENT_PENDING | CLIENT_CLOSING) || (output_waiting(c) == 0 && !(c->flags & CLIENT_CLOSE_AFTER_REPLY))) return;
     c->flags |= CLIENT_PENDING;
     c->pending_next = c->loop->pending;
     c->loop->pending = c;
@@ -120,8 +121,7 @@ void client_output(struct client *c)
 static void recycle_output(struct client *c)
 {
     struct loop *l = c->loop;
-    c->out_sent = 0;
-    buf_clear(&c->out);
+    output_clear(c);
     c->soft_over_ms = 0;
     if (c->out.cap <= LOOP_SPARE_BYTES && l->n_spare < LOOP_SPARE_BUFFERS) {
         l->spare[l->n_spare++] = c->out;
@@ -134,7 +134,7 @@ static void recycle_output(struct client *c)
 static void stop_if_over(struct client *c)
 {
     struct output_limit limit = c->server->limits[client_class_of(c)];
-    size_t waiting = c->out.n - c->out_sent;
+    size_t waiting = output_waiting(c);
     if (waiting > c->loop->largest_output) c->loop->largest_output = waiting;
     bool over = limit.hard && waiting >= limit.hard;
     if (limit.soft && waiting >= limit.soft) {
@@ -154,27 +154,18 @@ static void stop_if_over(struct client *c)
 void client_flush(struct client *c)
 {
     struct loop *l = c->loop;
-    size_t until = c->unsafe_count ? c->unsafe_from : c->out.n;
+    uint64_t until = c->unsafe_count ? c->unsafe_from : output_end(c);
     if (c->flags & CLIENT_CLOSING) return;
-    if (until > c->out_sent) {
-        ssize_t n = send(c->fd, c->out.p + c->out_sent, until - c->out_sent, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR) {
-            client_close(c);
-            return;
-        }
-        if (n > 0) {
-            c->out_sent += (size_t)n;
-            c->bytes_out += (uint64_t)n;
-            l->net_out += (uint64_t)n;
-            l->writes++;
-        }
+    if (!output_send(c, until)) {
+        client_close(c);
+        return;
     }
-    if (c->out_sent == c->out.n) {
+    if (output_waiting(c) == 0) {
         if (ev_is_active(&c->writer)) ev_io_stop(l->ev, &c->writer);
         recycle_output(c);
         if (c->flags & CLIENT_CLOSE_AFTER_REPLY) client_close(c);
     } else {
-        if (c->out_sent < until && !ev_is_active(&c->writer)) ev_io_start(l->ev, &c->writer);
+        if (output_sent(c) < until && !ev_is_active(&c->writer)) ev_io_start(l->ev, &c->writer);
         stop_if_over(c);
     }
     if (c->flags & CLIENT_READ_STOPPED && c->unsafe_count == 0 && !(c->flags & CLIENT_CLOSING)) {
@@ -247,7 +238,7 @@ static bool run_requests(struct client *c, const struct request *batch, int n, s
             *go_on = q->begin;
             return false;
         }
-        if (c->out.n - c->out_sent > LOOP_SPARE_BYTES) stop_if_over(c);
+        if (output_waiting(c) > LOOP_SPARE_BYTES) stop_if_over(c);
         if (client_blocked(c)) {
             *go_on = q->end;
             return false;
@@ -267,7 +258,7 @@ static bool run_batch(struct client *c, const struct request *batch, int n, size
 
 static void protocol_error(struct client *c)
 {
-    size_t before = c->out.n;
+    uint64_t before = output_end(c);
     char text[128];
     snprintf(text, sizeof text, "ERR %s", c->parser.error);
     reply_error_to(&c->out, text);
@@ -459,14 +450,14 @@ void client_describe(const struct client *c, struct buf *out)
     if (c->flags & CLIENT_NO_EVICT) flags[n++] = 'e';
     if (n == 0) flags[n++] = 'N';
     flags[n] = 0;
-    size_t waiting = c->out.n - c->out_sent, tx = multi_bytes(c), input = c->input_bytes > c->in.n ? c->input_bytes : c->in.n;
+    size_t waiting = output_waiting(c), memory = c->pieces.bytes + c->out.cap, tx = multi_bytes(c), input = c->input_bytes > c->in.n ? c->input_bytes : c->in.n;
     bool large = waiting > OUTPUT_SMALL_BYTES;
     buf_printf(out,
                "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu "
-               "argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+               "argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
                (unsigned long long)c->id, c->peer, c->local, c->fd, c->name ? c->name : "", (unsigned long long)((now - c->created_ms) / 1000),
                (unsigned long long)((now - c->active_ms) / 1000), flags, c->db, multi_queued(c), input, c->in.cap - c->in.n,
-               c->parser.cap * sizeof(slice), tx, c->out.cap, c->out.cap, large ? 0 : waiting, large ? c->out.cap : 0, sizeof *c + c->in.cap + c->out.cap + tx,
+               c->parser.cap * sizeof(slice), tx, c->out.cap, c->out.cap, large ? 0 : waiting, c->pieces.n, large ? memory : 0, sizeof *c + c->in.cap + memory + tx,
                ev_is_active(&c->writer) ? "rw" : "r", c->command ? c->command->name : "NULL", c->resp, c->lib_name ? c->lib_name : "",
                c->lib_version ? c->lib_version : "");
 }

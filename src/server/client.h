@@ -1,6 +1,6 @@
 /* One client connection: its socket, input, output, selected database, transaction. Owned by one loop and touched only on that loop's thread.
  *
- * Output is one growing buffer. Replies that must wait for the log begin at `unsafe_from`; `gate` is the log address that has to be safe
+ * Output is one growing buffer, before which the pieces of long replies stand (output.h). Replies that must wait for the log begin at `unsafe_from`; `gate` is the log address that has to be safe
  * before anything from there on may be sent, `unsafe_count` how many replies that is (so that a failed log can turn each into an error). */
 #ifndef VARVE_SERVER_CLIENT_H
 #define VARVE_SERVER_CLIENT_H
@@ -44,6 +44,17 @@ enum client_flag {
 struct later;                          /* a command that goes on later (later.h) */
 struct transaction;                    /* queue and watches (multi.h) */
 
+struct output_piece {
+    struct output_piece *next;
+    struct buf bytes;
+    size_t sent;
+};
+struct output_queue {
+    struct output_piece *first, *last;
+    size_t bytes; /* in all pieces, those of the first that were sent included */
+    unsigned n;
+};
+
 struct client {
     struct ev_io reader, writer;
     struct loop *loop;
@@ -59,7 +70,9 @@ struct client {
     size_t input_bytes;                /* of the input being worked on, for CLIENT LIST */
     struct buf out;
     size_t out_sent;
-    size_t unsafe_from;                /* see above; meaningful when unsafe_count > 0 */
+    uint64_t out_base;                 /* where `out` begins, by the places of output.h */
+    struct output_queue pieces;        /* go before `out` */
+    uint64_t unsafe_from;              /* see above; meaningful when unsafe_count > 0 */
     uint32_t unsafe_count;
     uint64_t gate;
     uint64_t end, last_seq;            /* newest write of this connection */

@@ -3,6 +3,7 @@
 #include "server/dispatch.h"
 #include "server/later.h"
 #include "server/loop.h"
+#include "server/output.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/sweep.h"
@@ -294,7 +295,7 @@ static void visit_unblock(struct sweep *w, struct client *c, struct buf *text, i
         *count += later_time_out(c); /* it says itself what it says when its time is over; one that works has none */
         return;
     }
-    size_t before = c->out.n;
+    uint64_t before = output_end(c);
     struct call call = c->later->call;
     const struct command_entry *e = c->later->command;
     reply_error(&call, "UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -8,6 +8,7 @@
 #include "server/cycles.h"
 #include "server/later.h"
 #include "server/multi.h"
+#include "server/output.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/view.h"
@@ -155,17 +156,17 @@ void dispatch_wrote(struct client *c, const struct ks_ctx *ks)
     while (newest < ks->end && !atomic_compare_exchange_weak(&s->newest_end, &newest, ks->end)) {}
 }
 
-void dispatch_replied(struct client *c, const struct command_entry *e, size_t before)
+void dispatch_replied(struct client *c, const struct command_entry *e, uint64_t before)
 {
     struct loop *l = c->loop;
     if (__builtin_expect(c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
         if (!c->later) {
-            c->out.n = before;
+            output_cut(c, before);
             c->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
             if (c->flags & CLIENT_REPLY_SKIP_NEXT) c->flags = (c->flags & ~(uint32_t)CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP;
         }
     }
-    if (c->out.n == before) return;
+    if (output_end(c) == before) return;
     if (c->server->n_loops > 1 && !l->failure_seen) {
         uint64_t newest = atomic_load_explicit(&c->server->newest_end, memory_order_acquire);
         if (newest > l->gate && newest > loop_safe_end(l)) l->gate = newest;
@@ -187,8 +188,7 @@ void dispatch_compute_hashes(struct loop *l)
 void dispatch_fail_replies(struct client *c)
 {
     ASSERT(c->unsafe_count > 0);
-    ASSERT(c->unsafe_from >= c->out_sent);
-    c->out.n = c->unsafe_from;
+    output_cut(c, c->unsafe_from);
     for (; c->unsafe_count > 0; c->unsafe_count--) reply_error_to(&c->out, server_log_failure_text(c->server));
 }
 
@@ -220,18 +220,18 @@ static int keys_of(const struct command_entry *e, const struct call *call, slice
     return n;
 }
 
-static void run_batch(struct call *call, const struct command_entry *e, size_t before)
+static void run_batch(struct call *call, const struct command_entry *e, uint64_t before)
 {
     ks_begin(&call->ks);
     e->row->fn(call);
     int rc = ks_commit(&call->ks);
     if (rc < 0) {
-        call->client->out.n = before;
+        output_cut(call->client, before);
         reply_failure(call, rc);
     }
 }
 
-static void run_locked(struct call *call, const struct command_entry *e, size_t before)
+static void run_locked(struct call *call, const struct command_entry *e, uint64_t before)
 {
     slice keys[KEYS_ON_STACK];
     bool several_loops = call->client->server->n_loops > 1;
@@ -296,7 +296,7 @@ static bool paused(struct client *c, uint32_t flags)
 
 static void run(struct client *c, const struct command_entry *e, const slice *argv, int argc, bool still)
 {
-    size_t before = c->out.n;
+    uint64_t before = output_end(c);
     uint32_t errors = c->errors;
     struct call call;
     dispatch_prepare(c, &call, argv, argc);
@@ -328,7 +328,7 @@ enum dispatch_result dispatch(struct client *c, const struct command_entry *e, s
     ASSERT(argc > 0);
     loop_tick(c->loop);
     c->active_ms = c->loop->mono_ms;
-    size_t before = c->out.n;
+    uint64_t before = output_end(c);
     if (__builtin_expect(!e || e->n_subs || !command_arity_fits(e, argc) || !e->row->fn, 0)) {
         struct buf error = {0};
         const struct command_entry *top = e;

@@ -17,8 +17,8 @@ const struct command_entry *dispatch_resolve(const struct command_entry *e, cons
 void dispatch_inner(struct client *c, struct call *call, const struct command_entry *e);
 /* Books what a command wrote: the gate of this turn. */
 void dispatch_wrote(struct client *c, const struct ks_ctx *ks);
-/* Books a reply that begins at `before`: it is gated when it has to be, dropped when the client wants none. e: NULL for a command that there is not. */
-void dispatch_replied(struct client *c, const struct command_entry *e, size_t before);
+/* Books a reply that begins at `before` (output_end, before it was written): it is gated when it has to be, dropped when the client wants none. e: NULL for a command that there is not. */
+void dispatch_replied(struct client *c, const struct command_entry *e, uint64_t before);
 /* Every reply of the client that the failed log held back becomes an error. */
 void dispatch_fail_replies(struct client *c);
 /* Computes the hashes that replies of the batch being run still lack (ks_hash_finish): before a command that may look at them, and before the batch's replies may leave. */

@@ -6,6 +6,7 @@
  * once more: one of the two sees the other. */
 #include "server/later.h"
 #include "server/dispatch.h"
+#include "server/output.h"
 #include "server/server.h"
 
 static void list_remove(struct loop *l, struct later *w)
@@ -121,7 +122,7 @@ void later_cancel(struct client *c)
 static bool step_one(struct later *w)
 {
     struct client *c = w->call.client;
-    size_t before = c->out.n, sent = c->out_sent;
+    uint64_t before = output_end(c);
     uint32_t errors = c->errors;
     w->call.resp = c->resp;
     if (!w->call.ks.viewing) w->call.ks.now_ms = c->loop->now_ms;
@@ -133,10 +134,9 @@ static bool step_one(struct later *w)
     ks_view_release(&w->call.ks);
     dispatch_wrote(c, &w->call.ks);
     if (!done) {
-        ASSERT(c->out.n == before);
+        ASSERT(output_end(c) == before);
         return false;
     }
-    before += c->out_sent - sent; /* a step sends nothing: a pile has become the output (reply_pile.c) */
     const struct command_entry *e = w->command;
     unlink_later(c);
     if (c->errors != errors) c->loop->stats[e->id].failed++;

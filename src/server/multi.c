@@ -4,6 +4,7 @@
  * WATCH remembers a stamp of each key (ks_watch); EXEC compares. Nothing is kept at the keys, so watching costs writers nothing. */
 #include "server/multi.h"
 #include "server/dispatch.h"
+#include "server/output.h"
 #include "server/reply.h"
 #include "server/server.h"
 
@@ -194,7 +195,7 @@ static void cmd_exec(struct call *c)
     }
     struct transaction *t = client->transaction;
     const struct command_entry *self = client->command;
-    size_t before = client->out.n;
+    uint64_t before = output_end(client);
     int rc = E_OK;
     ks_enter(&c->ks, KS_EXCLUSIVE, NULL, 0);
     if (changed(c, t)) {
@@ -212,7 +213,7 @@ static void cmd_exec(struct call *c)
     }
     ks_leave(&c->ks);
     if (rc < 0) {
-        client->out.n = before;
+        output_cut(client, before);
         reply_failure(c, rc);
     }
     client->command = self;

@@ -2,6 +2,7 @@
 #include "serverbed.h"
 #include "base/os_sim.h"
 #include "server/dispatch.h"
+#include "server/output.h"
 
 static void refusals(void **state)
 {
@@ -53,16 +54,17 @@ static void replies_wait_for_the_log(void **state)
     struct client *c = l->clients;
     struct ks_ctx ks = {.nodes = 1, .end = 1000};
     const struct command_entry *e = command_find(atomic_load(&b->server.commands), slice_str("fetch"));
+    uint64_t from = output_end(c);
     buf_add_str(&c->out, "early");
-    dispatch_replied(c, e, 0);
+    dispatch_replied(c, e, from);
     assert_int_equal(c->unsafe_count, 0);
     dispatch_wrote(c, &ks);
     buf_add_str(&c->out, "late");
-    dispatch_replied(c, e, 5);
+    dispatch_replied(c, e, from + 5);
     buf_add_str(&c->out, "later");
-    dispatch_replied(c, e, 9);
+    dispatch_replied(c, e, from + 9);
     assert_int_equal(c->unsafe_count, 2);
-    assert_int_equal(c->unsafe_from, 5);
+    assert_int_equal(c->unsafe_from, from + 5);
     assert_int_equal(c->gate, 1000);
     dispatch_fail_replies(c);
     assert_int_equal(c->unsafe_count, 0);
@@ -87,7 +89,7 @@ static void replies_wait_for_other_loops(void **state)
         uint64_t newest = loop_safe_end(l) + (ahead ? 1000 : 0);
         atomic_store(&s->newest_end, newest);
         buf_add_str(&c->out, "x");
-        dispatch_replied(c, e, 0);
+        dispatch_replied(c, e, output_end(c) - 1);
         assert_int_equal(c->unsafe_count, ahead);
         if (ahead) assert_int_equal(c->gate, newest);
         buf_clear(&c->out);
