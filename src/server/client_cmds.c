@@ -349,25 +349,25 @@ static void cmd_help(struct call *c)
                "UNPAUSE\n    End a pause.");
 }
 
-#define SUB(name, fn, arity, extra, text, ...) \
-    {name, fn, arity, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_UNGATED | (extra), "connection", .summary = text, .since = "2.4.0", .group = "connection", .complexity = "O(1)", .syntax = __VA_ARGS__}
+#define SUB(name, fn, arity, extra, from, text, ...) \
+    {name, fn, arity, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_UNGATED | (extra), "connection", .summary = text, .since = from, .group = "connection", .complexity = "O(1)", .syntax = __VA_ARGS__}
 static const struct command sub_commands[] = {
-    SUB("id", cmd_id, 2, 0, "Shows the number of this connection", ""),
-    SUB("info", cmd_info, 2, 0, "Describes this connection", "", .tips = "nondeterministic_output"),
-    SUB("getname", cmd_getname, 2, 0, "Shows the name of this connection", ""),
-    SUB("setname", cmd_setname, 3, 0, "Names this connection", "connection-name"),
-    SUB("setinfo", cmd_setinfo, 4, 0, "Names the client library", "LIB-NAME|LIB-VER value"),
-    SUB("reply", cmd_reply, 3, 0, "Chooses whether replies are sent", "ON|OFF|SKIP"),
-    SUB("no-evict", cmd_no_evict, 3, CMD_ADMIN, "Spares this connection when memory is short", "ON|OFF"),
-    SUB("no-touch", cmd_no_touch, 3, 0, "Does not count reads as accesses", "ON|OFF"),
-    SUB("getredir", cmd_getredir, 2, 0, "Shows where invalidations go", ""),
-    SUB("pause", cmd_pause, -3, CMD_ADMIN, "Lets commands wait for a time", "timeout [WRITE|ALL]"),
-    SUB("unpause", cmd_unpause, 2, CMD_ADMIN, "Ends a pause", ""),
-    SUB("list", cmd_list, -2, CMD_ADMIN, "Describes connections", "[TYPE normal|master|replica|pubsub] [ID client-id [client-id ...]]", .tips = "nondeterministic_output"),
-    SUB("kill", cmd_kill, -3, CMD_ADMIN, "Closes connections",
+    SUB("id", cmd_id, 2, 0, "5.0.0", "Shows the number of this connection", ""),
+    SUB("info", cmd_info, 2, 0, "6.2.0", "Describes this connection", "", .tips = "nondeterministic_output"),
+    SUB("getname", cmd_getname, 2, 0, "2.6.9", "Shows the name of this connection", ""),
+    SUB("setname", cmd_setname, 3, 0, "2.6.9", "Names this connection", "connection-name"),
+    SUB("setinfo", cmd_setinfo, 4, 0, "7.2.0", "Names the client library", "LIB-NAME|LIB-VER value"),
+    SUB("reply", cmd_reply, 3, 0, "3.2.0", "Chooses whether replies are sent", "ON|OFF|SKIP"),
+    SUB("no-evict", cmd_no_evict, 3, CMD_ADMIN, "7.0.0", "Spares this connection when memory is short", "ON|OFF"),
+    SUB("no-touch", cmd_no_touch, 3, 0, "7.2.0", "Does not count reads as accesses", "ON|OFF"),
+    SUB("getredir", cmd_getredir, 2, 0, "6.0.0", "Shows where invalidations go", ""),
+    SUB("pause", cmd_pause, -3, CMD_ADMIN, "2.9.50", "Lets commands wait for a time", "timeout [WRITE|ALL]"),
+    SUB("unpause", cmd_unpause, 2, CMD_ADMIN, "6.2.0", "Ends a pause", ""),
+    SUB("list", cmd_list, -2, CMD_ADMIN, "2.4.0", "Describes connections", "[TYPE normal|master|replica|pubsub] [ID client-id [client-id ...]]", .tips = "nondeterministic_output"),
+    SUB("kill", cmd_kill, -3, CMD_ADMIN, "2.4.0", "Closes connections",
         "[ip:port] [ID client-id] [TYPE normal|master|replica|pubsub] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]"),
-    SUB("unblock", cmd_unblock, -3, CMD_ADMIN, "Ends the waiting of a blocked client", "client-id [TIMEOUT|ERROR]"),
-    SUB("help", cmd_help, 2, 0, "Shows the sub-commands", ""),
+    SUB("unblock", cmd_unblock, -3, CMD_ADMIN, "5.0.0", "Ends the waiting of a blocked client", "client-id [TIMEOUT|ERROR]"),
+    SUB("help", cmd_help, 2, 0, "5.0.0", "Shows the sub-commands", ""),
     {NULL},
 };
 static const struct command commands[] = {

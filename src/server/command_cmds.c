@@ -405,16 +405,16 @@ static void cmd_help(struct call *c)
                "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <arg>]\n    Name the commands.");
 }
 
-#define SUB(name, fn, arity, text, ...) \
-    {name, fn, arity, CMD_LOADING | CMD_STALE | CMD_UNGATED, "connection", .summary = text, .since = "2.8.13", .group = "server", .complexity = "O(N) in commands", .syntax = __VA_ARGS__}
+#define SUB(name, fn, arity, from, text, ...) \
+    {name, fn, arity, CMD_LOADING | CMD_STALE | CMD_UNGATED, "connection", .summary = text, .since = from, .group = "server", .complexity = "O(N) in commands", .syntax = __VA_ARGS__}
 static const struct command sub_commands[] = {
-    SUB("info", cmd_info, -2, "Describes commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
-    SUB("count", cmd_count, 2, "Shows how many commands there are", ""),
-    SUB("docs", cmd_docs, -2, "Documents commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
-    SUB("list", cmd_list, -2, "Names the commands", "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", .tips = "nondeterministic_output_order"),
-    SUB("getkeys", cmd_getkeys, -4, "Shows the keys of a command line", "command [arg ...]"),
-    SUB("getkeysandflags", cmd_getkeysandflags, -4, "Shows the keys of a command line and their use", "command [arg ...]"),
-    SUB("help", cmd_help, 2, "Shows the sub-commands", ""),
+    SUB("info", cmd_info, -2, "2.8.13", "Describes commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
+    SUB("count", cmd_count, 2, "2.8.13", "Shows how many commands there are", ""),
+    SUB("docs", cmd_docs, -2, "7.0.0", "Documents commands", "[command-name [command-name ...]]", .tips = "nondeterministic_output_order"),
+    SUB("list", cmd_list, -2, "7.0.0", "Names the commands", "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", .tips = "nondeterministic_output_order"),
+    SUB("getkeys", cmd_getkeys, -4, "2.8.13", "Shows the keys of a command line", "command [arg ...]"),
+    SUB("getkeysandflags", cmd_getkeysandflags, -4, "7.0.0", "Shows the keys of a command line and their use", "command [arg ...]"),
+    SUB("help", cmd_help, 2, "5.0.0", "Shows the sub-commands", ""),
     {NULL},
 };
 static const struct command commands[] = {
