@@ -2,6 +2,7 @@
  *
  * A line is a name and its words, quoted as in inline commands; '#' begins a comment. `save` and `client-output-buffer-limit` may stand on several lines
  * that add up; any other name that is repeated means its last line. Flags are turned into the lines of a file, so that there is one reader. */
+#include "base/logline.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/os.h"
@@ -9,10 +10,12 @@
 #include "server/config_check.h"
 #include "server/resp.h"
 #include <glob.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WORDS_MAX 128
@@ -226,6 +229,8 @@ static void add_line(struct config *c, enum config_id id, struct buf *out)
 
 static bool differs(struct config *c, const struct config *fresh, enum config_id id)
 {
+    /* One that only a start can set and nobody did has what the server chose for this machine. */
+    if ((config_flags(id) & CONFIG_FIXED) && !c->from_file[id]) return false;
     if (c->text[id]) return strcmp(c->text[id], fresh->text[id]) != 0;
     return config_num(c, id) != atomic_load_explicit(&fresh->number[id], memory_order_relaxed);
 }
@@ -267,10 +272,15 @@ const char *config_rewrite(struct config *c)
         add_line(c, (enum config_id)i, &out);
     }
     config_fini(&fresh);
+    struct stat was;
+    bool known = stat(c->file, &was) == 0;
     char *dir = mem_strdup(c->file), *slash = strrchr(dir, '/');
     ASSERT(slash);
     *slash = 0;
     int rc = os_replace_file(os_posix(), *dir ? dir : "/", slash + 1, buf_slice(&out));
+    /* Who could read the file still can. */
+    if (rc >= 0 && known && (chown(c->file, was.st_uid, was.st_gid) != 0 || chmod(c->file, was.st_mode & 0777) != 0))
+        log_line(LOG_WARNING, "The new configuration file has not the owner and the permissions of the old one: %s", strerror(errno));
     mem_free(dir);
     buf_fini(&old);
     buf_fini(&out);
