@@ -91,7 +91,8 @@ const char *check_percentiles(slice value, slice was, struct buf *out)
         double v;
         if (!num_parse_double(words[i], &v)) return "Invalid latency-tracking-info-percentiles parameters";
         if (v < 0 || v > 100) return "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
-        join(out, words[i]);
+        char digits[40];
+        join(out, slice_of(digits, num_format_double(digits, v)));
     }
     return NULL;
 }
@@ -113,9 +114,9 @@ const char *check_events(slice value, slice was, struct buf *out)
     bool all = true;
     for (const char *k = known; *k; k++) all = all && on[(int)*k];
     if (all) buf_add_byte(out, 'A');
-    for (const char *k = "g$lshzxetd"; *k && !all; k++)
+    for (const char *k = "g$lshzxetdn"; *k && !all; k++)
         if (on[(int)*k]) buf_add_byte(out, (uint8_t)*k);
-    for (const char *k = "KEmn"; *k; k++)
+    for (const char *k = "KEm"; *k; k++)
         if (on[(int)*k]) buf_add_byte(out, (uint8_t)*k);
     return NULL;
 }
@@ -127,7 +128,8 @@ const char *check_memory_percent(slice value, slice was, struct buf *out)
     if (value.n > 1 && value.p[value.n - 1] == '%') {
         if (!num_parse_u64(slice_of(value.p, value.n - 1), &v)) return "argument must be a memory or percent value";
         if (v > 100) return "percentage argument must be less or equal to 100";
-        buf_add_slice(out, value);
+        buf_add(out, digits, num_format_u64(digits, v));
+        if (v > 0) buf_add_byte(out, '%');
         return NULL;
     }
     if (!num_parse_memory(value, &v)) return "argument must be a memory or percent value";
@@ -149,16 +151,31 @@ const char *check_three_integers(slice value, slice was, struct buf *out)
     return NULL;
 }
 
+/* Words in any order, shown in one; `default` is none of the others. */
 const char *check_shutdown(slice value, slice was, struct buf *out)
 {
     static const char *const known[] = {"default", "save", "nosave", "now", "force"};
     slice words[WORDS_MAX];
+    bool on[5] = {false};
     size_t n = config_words(value, words, WORDS_MAX);
     for (size_t i = 0; i < n || i == 0; i++) {
-        bool ok = false;
-        for (size_t k = 0; k < 5 && n > 0; k++) ok = ok || slice_is(words[i], known[k]);
-        if (!ok) return "argument(s) must be one of the following: default, save, nosave, now, force";
-        join(out, words[i]);
+        size_t k = 0;
+        while (k < 5 && (n == 0 || !slice_is(words[i], known[k]))) k++;
+        if (k == 5) return "argument(s) must be one of the following: default, save, nosave, now, force";
+        on[k] = true;
     }
+    if (on[1] && on[2]) return "shutdown options SAVE and NOSAVE can't be used simultaneously";
+    for (size_t k = 1; k < 5; k++)
+        if (on[k]) join(out, slice_str(known[k]));
+    if (out->n == 0) join(out, slice_str(known[0]));
+    return NULL;
+}
+
+const char *check_bind(slice value, slice was, struct buf *out)
+{
+    slice words[BIND_ADDRESSES_MAX + 1];
+    size_t n = config_words(value, words, BIND_ADDRESSES_MAX + 1);
+    if (n > BIND_ADDRESSES_MAX) return "Too many bind addresses specified.";
+    for (size_t i = 0; i < n; i++) join(out, words[i]);
     return NULL;
 }

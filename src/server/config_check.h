@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
+#define BIND_ADDRESSES_MAX 16
+
 /* Appends the normal form of `value` to *out and returns NULL, or says why not (static text). `was` is the value in force. */
 typedef const char *(*config_check)(slice value, slice was, struct buf *out);
 
@@ -16,6 +18,7 @@ const char *check_events(slice value, slice was, struct buf *out);
 const char *check_memory_percent(slice value, slice was, struct buf *out);
 const char *check_three_integers(slice value, slice was, struct buf *out);
 const char *check_shutdown(slice value, slice was, struct buf *out);
+const char *check_bind(slice value, slice was, struct buf *out);
 
 /* Words of a value, separated by blanks. Returns how many, at most max. */
 size_t config_words(slice value, slice *words, size_t max);

@@ -12,7 +12,7 @@
 
 /* ---- with effect ---- */
 INT(PORT, "port", NULL, 0, 0, 65535, 6379)
-TEXT(BIND, "bind", NULL, 0, NULL, "* -::*")
+TEXT(BIND, "bind", NULL, 0, check_bind, "* -::*")
 TEXT(UNIXSOCKET, "unixsocket", NULL, FIXED, NULL, "")
 TEXT(UNIXSOCKETPERM, "unixsocketperm", NULL, FIXED, check_octal, "0")
 INT(TCP_BACKLOG, "tcp-backlog", NULL, FIXED, 0, INT32_MAX, 511)

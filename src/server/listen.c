@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SOCKETS_MAX 17
+#define SOCKETS_MAX (BIND_ADDRESSES_MAX + 1)
 #define ACCEPTS_A_TURN 1000
 
 struct listener {
@@ -72,13 +72,13 @@ static int open_tcp(struct listeners *l)
 {
     char port[16];
     struct buf bind_to = {0};
-    slice words[16];
+    slice words[BIND_ADDRESSES_MAX];
     int rc = E_OK;
     int64_t number = config_num(&l->server->config, CFG_PORT);
     if (number == 0) return E_OK;
     snprintf(port, sizeof port, "%d", (int)number);
     config_text(&l->server->config, CFG_BIND, &bind_to);
-    size_t n = config_words(buf_slice(&bind_to), words, 16);
+    size_t n = config_words(buf_slice(&bind_to), words, BIND_ADDRESSES_MAX);
     for (size_t i = 0; i < n && rc == E_OK; i++) {
         bool optional = words[i].p[0] == '-';
         slice w = optional ? slice_of(words[i].p + 1, words[i].n - 1) : words[i];

@@ -50,6 +50,10 @@ foreach line {
     {CLIENT KILL; CLIENT KILL x; CLIENT KILL ID 0; CLIENT KILL ID 99999 x; CLIENT KILL TYPE x; CLIENT KILL USER nosuch; CLIENT KILL SKIPME maybe; CLIENT KILL ID 99999 ADDR 1.2.3.4:5}
     {CLIENT LIST TYPE x; CLIENT LIST ID x; CLIENT LIST ID; CLIENT LIST x; CLIENT LIST ID 99999; CLIENT SETNAME {a b}; CLIENT SETNAME {}; CLIENT GETNAME; CLIENT NO-EVICT x}
     {CONFIG SET a b c; CONFIG SET a; CONFIG GET; CONFIG GET nosuch; CONFIG REWRITE x; CONFIG RESETSTAT x; CONFIG GET timeout TIMEOUT tim*eout; CONFIG GET \\timeout}
+    {CONFIG SET shutdown-on-sigint {force now save}; CONFIG GET shutdown-on-sigint; CONFIG SET shutdown-on-sigint {save nosave}; CONFIG SET shutdown-on-sigint {}; CONFIG SET shutdown-on-sigint default; CONFIG GET shutdown-on-sigint}
+    {CONFIG SET maxmemory {}; CONFIG SET maxmemory 9223372036854775808; CONFIG SET maxmemory 99999999999999999999kb; CONFIG SET maxmemory 1q; CONFIG SET slowlog-log-slower-than -2; CONFIG SET maxclients 0}
+    {CONFIG SET notify-keyspace-events mKng; CONFIG GET notify-keyspace-events; CONFIG SET notify-keyspace-events {}; CONFIG SET latency-tracking-info-percentiles {5e1 99.90}; CONFIG GET latency-tracking-info-percentiles}
+    {CONFIG SET timeout 7 nosuch 1; CONFIG SET timeout 7 hz x; CONFIG SET timeout 7 TIMEOUT 8; CONFIG SET daemonize yes timeout 7; CONFIG SET timeout 7 daemonize yes; CONFIG GET timeout}
     {SELECT 9223372036854775807; SELECT 2147483648; SELECT 16; SELECT -1; SELECT x; SELECT 1.0; SELECT {}; MOVE a 2147483648; COPY a b DB 2147483648; SWAPDB 0 2147483648; SWAPDB x 0}
     {FLUSHDB; SCAN {}; SCAN {} COUNT 0; SCAN 0x; SCAN {} TYPE nosuch; SCAN { 1}; SCAN 18446744073709551616; SCAN 0 MATCH; SCAN 0 COUNT x}
     {FUNCTION FLUSH x; FUNCTION nosuch; FUNCTION; LATENCY RESET; SLOWLOG RESET x; ACL WHOAMI x; MODULE LOAD; MODULE UNLOAD nosuch; MODULE LIST}
