@@ -51,7 +51,7 @@ foreach line {
     {CLIENT LIST TYPE x; CLIENT LIST ID x; CLIENT LIST ID; CLIENT LIST x; CLIENT LIST ID 99999; CLIENT SETNAME {a b}; CLIENT SETNAME {}; CLIENT GETNAME; CLIENT NO-EVICT x}
     {CONFIG SET a b c; CONFIG SET a; CONFIG GET; CONFIG GET nosuch; CONFIG REWRITE x; CONFIG RESETSTAT x; CONFIG GET timeout TIMEOUT tim*eout; CONFIG GET \\timeout}
     {CONFIG SET shutdown-on-sigint {force now save}; CONFIG GET shutdown-on-sigint; CONFIG SET shutdown-on-sigint {save nosave}; CONFIG SET shutdown-on-sigint {}; CONFIG SET shutdown-on-sigint default; CONFIG GET shutdown-on-sigint}
-    {CONFIG SET maxmemory {}; CONFIG SET maxmemory 9223372036854775808; CONFIG SET maxmemory 99999999999999999999kb; CONFIG SET maxmemory 1q; CONFIG SET slowlog-log-slower-than -2; CONFIG SET maxclients 0}
+    {CONFIG SET maxmemory {}; CONFIG SET hash-max-listpack-value 9223372036854775808; CONFIG SET hash-max-listpack-value 99999999999999999999; CONFIG SET maxmemory 1q; CONFIG SET slowlog-log-slower-than -2; CONFIG SET maxclients 0}
     {CONFIG SET notify-keyspace-events mKng; CONFIG GET notify-keyspace-events; CONFIG SET notify-keyspace-events {}; CONFIG SET latency-tracking-info-percentiles {5e1 99.90}; CONFIG GET latency-tracking-info-percentiles}
     {CONFIG SET timeout 7 nosuch 1; CONFIG SET timeout 7 hz x; CONFIG SET timeout 7 TIMEOUT 8; CONFIG SET daemonize yes timeout 7; CONFIG SET timeout 7 daemonize yes; CONFIG GET timeout}
     {SELECT 9223372036854775807; SELECT 2147483648; SELECT 16; SELECT -1; SELECT x; SELECT 1.0; SELECT {}; MOVE a 2147483648; COPY a b DB 2147483648; SWAPDB 0 2147483648; SWAPDB x 0}
