@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -319,6 +320,56 @@ static void test_stress_sticky(void **state)
     }
 }
 
+/* ---- a drainer that stands at a commit while it is published ---- */
+
+#define LONG_COMMIT 2000
+
+struct watcher {
+    struct ring *r;
+    uint64_t end; /* atomic: what to drain up to; UINT64_MAX: no more */
+};
+
+static void drain_what_comes(void *arg)
+{
+    struct watcher *w = arg;
+    for (uint64_t end; (end = __atomic_load_n(&w->end, __ATOMIC_ACQUIRE)) != UINT64_MAX;)
+        if (end > ring_drained_end(w->r) && ring_drain(w->r, end)) abort();
+}
+
+static void test_long_commits_appear_whole(void **state)
+{
+    static uint32_t words[LONG_COMMIT];
+    struct sink s = {0};
+    struct watcher w = {.r = start(&s, 1 << 20, 1)};
+    uint8_t key[8] = {0};
+    struct node n = {.op = NODE_PUT, .type = TYPE_STRING, .key = slice_of(key, 8), .ver = 1};
+    size_t total = 0;
+    pthread_t t;
+    for (uint32_t i = 0; i < LONG_COMMIT; i++) n.commit_pos = i, total += record_size(node_size(&n));
+    assert_int_equal(thread_start(&t, "drainer", drain_what_comes, &w), E_OK);
+    for (int round = 0; round < STRESS_COMMITS / 100; round++) {
+        struct ring_slot slot;
+        assert_int_equal(ring_reserve(w.r, total, LONG_COMMIT, &slot), E_OK);
+        uint8_t *at = slot.at;
+        for (uint32_t i = 0; i < LONG_COMMIT; i++) {
+            n.seq = slot.first_seq + i;
+            n.commit_pos = i;
+            put_u64(key, n.seq);
+            uint8_t *end = node_encode(&n, at + RECORD_HEADER_BYTES);
+            words[i] = record_seal(at, (size_t)(end - at) - RECORD_HEADER_BYTES, i + 1 < LONG_COMMIT);
+            at += record_size(words[i] & ~RECORD_MORE);
+        }
+        __atomic_store_n(&w.end, slot.end, __ATOMIC_RELEASE);
+        for (struct timespec nap = {0, 1000}; round % 2 && nap.tv_nsec; nap.tv_nsec = 0) (void)nanosleep(&nap, NULL); /* it stands at the first word by now */
+        ring_publish(w.r, &slot, words);
+        while (ring_drained_end(w.r) < slot.end) sched_yield();
+    }
+    __atomic_store_n(&w.end, UINT64_MAX, __ATOMIC_RELEASE);
+    thread_join(t);
+    assert_true(!s.bad && s.commits == STRESS_COMMITS / 100);
+    ring_close(&w.r);
+}
+
 static void test_commit_too_many_nodes(void **state)
 {
     struct sink s = {0};
@@ -377,7 +428,7 @@ int main(void)
         cmocka_unit_test(test_oversize),
         cmocka_unit_test(test_wraps),
         cmocka_unit_test(test_sticky_sink),
-        cmocka_unit_test(test_commit_too_many_nodes),
+        cmocka_unit_test(test_commit_too_many_nodes), cmocka_unit_test(test_long_commits_appear_whole),
         cmocka_unit_test(test_stress_four),
         cmocka_unit_test(test_stress_drainers),
         cmocka_unit_test(test_stress_nobody_drains),
