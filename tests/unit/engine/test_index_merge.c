@@ -146,6 +146,32 @@ static void test_files_go_when_no_manifest_names_them(void **state)
     os_free(&os);
 }
 
+/* A merge between the list for a manifest and its being durable: what that manifest names stays, though nobody reads it. */
+static void test_named_runs_stay(void **state)
+{
+    struct os *os = os_memory_new();
+    struct index_options o = {.os = os, .dir = "/db"};
+    struct index *ix = NULL;
+    struct run_id runs[RUNS_MAX];
+    uint64_t covers;
+    assert_int_equal(index_open(&o, &ix), E_OK);
+    for (uint64_t i = 0; i < LEVEL0_FULL; i++) {
+        put_number(ix, 'A', i, i);
+        index_step(ix, i + 1);
+        assert_int_equal(index_flush(ix), E_OK);
+    }
+    assert_int_equal(index_runs(ix, runs, RUNS_MAX, &covers), LEVEL0_FULL);
+    assert_int_equal(index_merge(ix, NULL, NULL), E_OK);
+    index_retire(ix);
+    assert_int_equal(files(os), LEVEL0_FULL + 1);
+    assert_int_equal(index_runs(ix, runs, RUNS_MAX, &covers), 1);
+    assert_int_equal(files(os), LEVEL0_FULL + 1); /* the list alone is no manifest */
+    index_retire(ix);
+    assert_int_equal(files(os), 1);
+    index_close(&ix);
+    os_free(&os);
+}
+
 static bool after_some(void *ctx) { return ++*(int *)ctx > 3; }
 
 static void test_cancelled_merge_changes_nothing(void **state)
@@ -409,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels_and_forgetting),
         cmocka_unit_test(test_files_go_when_no_manifest_names_them),
+        cmocka_unit_test(test_named_runs_stay),
         cmocka_unit_test(test_cancelled_merge_changes_nothing),
         cmocka_unit_test(test_an_entry_is_written_once_a_level),
         cmocka_unit_test(test_tiny_flushes_stay_cheap),
