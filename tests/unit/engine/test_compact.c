@@ -8,6 +8,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#define READS_ROUNDS 20
+#ifdef VARVE_DEBUG /* sanitizer builds are slow */
+#define READS_STEP 5
+#else
+#define READS_STEP 1
+#endif
 #define TEXT "a payload of some length, so that there is something to win, and segments fill up after a few hundred"
 
 static void fill(struct world *w, unsigned rounds)
@@ -377,6 +383,65 @@ static void forgetting_fails(void **state)
     }
 }
 
+/* What every version answers, and the horizons. */
+struct picture {
+    int rc[1 + READS_ROUNDS * WORLD_KEYS];
+    struct engine_horizons h;
+    uint64_t keys;
+};
+static void take_picture(struct world *w, struct picture *p)
+{
+    struct buf mem = {0};
+    struct node n;
+    struct db_counts counts;
+    memset(p, 0, sizeof(*p));
+    for (uint64_t s = 1; s <= READS_ROUNDS * WORLD_KEYS; s++) p->rc[s] = engine_read(w->e, s, &mem, &n);
+    engine_get_horizons(w->e, &p->h);
+    engine_db_counts(w->e, 0, &counts);
+    p->keys = counts.keys;
+    buf_fini(&mem);
+}
+
+/* Every read in turn fails once: the compaction ends with an error or is right, and the next one is. */
+static void failing_reads(void **state)
+{
+    struct picture *want = mem_alloc(sizeof(*want)), *got = mem_alloc(sizeof(*got));
+    unsigned failed = 0;
+    for (uint64_t at = 0;; at += READS_STEP) {
+        struct world w = {.os = os_sim_new(5), .o = {.no_threads = true, .segment_bytes = 64 << 10}};
+        struct compact_stats s;
+        log_set_level(LOG_NOTHING);
+        world_open(&w);
+        fill(&w, READS_ROUNDS);
+        assert_int_equal(engine_checkpoint(w.e), E_OK);
+        world_reopen(&w); /* nothing is in memory */
+        if (at) os_sim_set(w.os, &(struct os_sim_faults){.fail_read_at = at, .seed = at});
+        int rc = engine_compact(w.e, &(struct compact_options){.keep_versions = 3}, &s);
+        os_sim_set(w.os, &(struct os_sim_faults){0});
+        assert_int_equal(engine_failure(w.e), E_OK);
+        failed += rc != E_OK;
+        for (unsigned k = 0; k < WORLD_KEYS; k++) world_expect(&w, k, UINT64_MAX, TEXT, 0);
+        if (rc != E_OK) { /* nothing went without the horizon saying so */
+            struct buf mem = {0};
+            struct node n;
+            struct engine_horizons h;
+            engine_get_horizons(w.e, &h);
+            for (uint64_t q = h.changes + 1; q <= READS_ROUNDS * WORLD_KEYS; q++) assert_int_equal(engine_read(w.e, q, &mem, &n), E_OK);
+            buf_fini(&mem);
+            world_reopen(&w); /* what was left half way is known only then */
+            assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 3}, &s), E_OK);
+        }
+        take_picture(&w, at ? got : want);
+        if (at && memcmp(got, want, sizeof(*want)) != 0) print_error("read %llu (%s)\n", (unsigned long long)at, err_text(rc));
+        if (at) assert_memory_equal(got, want, sizeof(*want));
+        world_stop(&w);
+        if (at && rc == E_OK && at > failed * READS_STEP + 20 * READS_STEP) break;
+    }
+    assert_true(failed > 10);
+    mem_free(want);
+    mem_free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,7 +449,7 @@ int main(void)
         cmocka_unit_test(deleted_keys_answer_pruned), cmocka_unit_test(beside_traffic),
         cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
         cmocka_unit_test(tag_in_the_middle),          cmocka_unit_test(beside_readers),
-        cmocka_unit_test(forgetting_fails),
+        cmocka_unit_test(forgetting_fails),           cmocka_unit_test(failing_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
