@@ -9,7 +9,13 @@
  * A seek builds no keys of entries below the key sought, K. It knows how many leading bytes the entry before agrees with K in, a. An entry that shares
  * more than a bytes with the one before is below K for the same reason as that; one that shares fewer is above K, because it is above the one before in a
  * byte where that equals K; one that shares exactly a bytes is compared from there on. So the entry found begins with bytes of K itself, and
- * what was passed over is decoded only for who goes back. */
+ * what was passed over is decoded only for who goes back.
+ *
+ * Which block? The first whose last key L is >= K, by eight bytes of each L in an array, and where those tie by its fence: L as far as it agrees with the
+ * next block's last key and FENCE_EXTRA bytes more, or the whole of it where that is no longer. A fence that was cut lets in what begins with it or is below:
+ * every K <= L, and of those above L only such as agree with L in all that it kept. Those are below the next block's last key, which differs from L within
+ * the fence. So the answer is the right block, or seldom the one before it, and then a seek, which finds all of that below K, goes on to the next. Both
+ * kinds of order, by eight bytes and by fence, are monotone in the block and in K, so a binary search is right. */
 #include "engine/index_run.h"
 
 #include "base/codec.h"
@@ -18,6 +24,8 @@
 #include "engine/index_buffer.h"
 #include <inttypes.h>
 #include <stdio.h>
+
+enum { FENCE_EXTRA = 4 };
 
 static int damaged(const struct index_run *r, const char *what, uint64_t off)
 {
@@ -65,22 +73,57 @@ static int check_footer(struct index_run *r, const uint8_t *f)
     return E_OK;
 }
 
-static int parse_index(struct index_run *r, uint64_t off, uint64_t n)
+/* Reads an entry of the block index. NULL: damaged. */
+static const uint8_t *index_entry(const uint8_t *p, const uint8_t *end, uint64_t *bytes, slice *last)
 {
-    const uint8_t *p = r->index, *end = p + n;
-    uint64_t at = RUN_HEADER_BYTES;
-    for (uint64_t i = 0; i < r->n_blocks; i++) {
-        uint64_t bytes, key_n;
-        p = get_varint(p, end, &bytes);
-        if (p) p = get_varint(p, end, &key_n);
-        if (!p || key_n > INDEX_KEY_MAX || key_n > (size_t)(end - p)) return damaged(r, "block index", off);
+    uint64_t n;
+    p = get_varint(p, end, bytes);
+    if (p) p = get_varint(p, end, &n);
+    if (!p || n > INDEX_KEY_MAX || n > (size_t)(end - p)) return NULL;
+    *last = slice_of(p, n);
+    return p + n;
+}
+
+static void put_place(struct index_run *r, uint64_t no, uint64_t off, uint64_t fence)
+{
+    struct run_span *s = &r->span[no / RUN_SPAN];
+    if (no % RUN_SPAN == 0) *s = (struct run_span){off, fence};
+    ASSERT(off - s->off <= UINT32_MAX && fence - s->fence <= UINT32_MAX);
+    r->place[no] = (struct run_place){(uint32_t)(off - s->off), (uint32_t)(fence - s->fence)};
+}
+
+/* Writes the fence of a block whose last key lies behind `to`, together with two varints at least as long as the one written here. Returns its end. */
+static uint8_t *put_fence(uint8_t *to, slice last, size_t keep)
+{
+    size_t n = keep < last.n ? keep : last.n;
+    uint8_t *p = put_varint(to, (uint64_t)n << 1 | (n == last.n));
+    ASSERT(last.n == 0 || p <= last.p);
+    if (n) memmove(p, last.p, n);
+    return p + n;
+}
+
+/* Turns the block index section, which stands in `fences`, into places and fences. A fence is written when the next last key is known: it never reaches
+ * what is still to be read. */
+static int parse_index(struct index_run *r, uint64_t off)
+{
+    const uint8_t *p = r->fences, *end = p + r->index_n;
+    uint8_t *to = r->fences;
+    uint64_t at = RUN_HEADER_BYTES, bytes;
+    slice last, before = {0};
+    for (uint64_t i = 0; i < r->n_blocks; i++, at += bytes, before = last) {
+        p = index_entry(p, end, &bytes, &last);
+        if (!p || (i > 0 && slice_cmp(before, last) >= 0)) return damaged(r, "block index", off);
         if (bytes < 16 || bytes > RUN_BLOCK_MAX || bytes > off - at) return damaged(r, "block length in the index", off);
-        r->block[i] = (struct run_block){.off = at, .bytes = (uint32_t)bytes, .key_n = (uint32_t)key_n, .key = p};
-        r->last_prefix[i] = key_prefix(slice_of(p, key_n));
-        p += key_n;
-        at += bytes;
+        if (i > 0) to = put_fence(to, before, run_agreeing(before.p, last.p, before.n < last.n ? before.n : last.n) + FENCE_EXTRA);
+        put_place(r, i, at, (uint64_t)(to - r->fences));
+        r->last_prefix[i] = key_prefix(last);
     }
-    return p == end && at == off ? E_OK : damaged(r, "block index", off);
+    if (p != end || at != off) return damaged(r, "block index", off);
+    if (r->n_blocks) to = put_fence(to, before, before.n);
+    r->fences_n = (uint64_t)(to - r->fences);
+    put_place(r, r->n_blocks, at, r->fences_n);
+    r->fences = mem_realloc(r->fences, r->fences_n + 1);
+    return E_OK;
 }
 
 static int parse_bounds(struct index_run *r, uint64_t off, uint64_t n)
@@ -110,18 +153,20 @@ static int load(struct index_run *r)
     rc = os_read_full(r->os, r->file, r->bytes - RUN_FOOTER_BYTES, f, sizeof f);
     if (rc < 0) return rc;
     if ((rc = check_footer(r, f)) < 0) return rc;
-    uint64_t index_n = get_u64(f + 72), filter_n = get_u64(f + 88), bounds_n = get_u64(f + 104);
-    r->index = mem_alloc(index_n + 1);
+    uint64_t filter_n = get_u64(f + 88), bounds_n = get_u64(f + 104);
+    r->index_n = get_u64(f + 72);
+    r->fences = mem_alloc(r->index_n + 1);
     r->bounds = mem_alloc(bounds_n + 1);
-    r->block = mem_alloc(r->n_blocks * sizeof *r->block + 1);
+    r->place = mem_alloc((r->n_blocks + 1) * sizeof *r->place);
+    r->span = mem_alloc((r->n_blocks / RUN_SPAN + 1) * sizeof *r->span);
     r->last_prefix = mem_alloc(r->n_blocks * sizeof *r->last_prefix + 1);
     r->verified = mem_zalloc((r->n_blocks / 64 + 1) * sizeof *r->verified);
     index_filter_init_blocks(&r->filter, filter_n / FILTER_BLOCK_BYTES);
-    if ((rc = load_section(r, f, 64, 112, r->index)) < 0) return rc;
+    if ((rc = load_section(r, f, 64, 112, r->fences)) < 0) return rc;
     if (filter_n && (rc = load_section(r, f, 80, 116, r->filter.bits)) < 0) return rc;
     if (!filter_n && get_u32(f + 116) != 0) return damaged(r, "filter checksum", get_u64(f + 80));
     if ((rc = load_section(r, f, 96, 120, r->bounds)) < 0) return rc;
-    if ((rc = parse_index(r, get_u64(f + 64), index_n)) < 0) return rc;
+    if ((rc = parse_index(r, get_u64(f + 64))) < 0) return rc;
     return parse_bounds(r, get_u64(f + 96), bounds_n);
 }
 
@@ -129,9 +174,10 @@ static void run_free(struct index_run *r)
 {
     if (r->file) os_close(r->os, &r->file);
     index_filter_fini(&r->filter);
-    mem_free(r->index);
+    mem_free(r->fences);
     mem_free(r->bounds);
-    mem_free(r->block);
+    mem_free(r->place);
+    mem_free(r->span);
     mem_free(r->last_prefix);
     mem_free(r->verified);
     mem_free(r->path);
@@ -190,7 +236,7 @@ void index_run_drop(struct index_run *r)
 
 size_t index_run_memory(const struct index_run *r)
 {
-    return sizeof *r + mem_size(r->index) + mem_size(r->bounds) + mem_size(r->block) + mem_size(r->last_prefix) +
+    return sizeof *r + mem_size(r->fences) + mem_size(r->bounds) + mem_size(r->place) + mem_size(r->span) + mem_size(r->last_prefix) +
            mem_size(r->verified) + r->filter.n_blocks * FILTER_BLOCK_BYTES;
 }
 
@@ -209,15 +255,14 @@ bool index_run_may_have(const struct index_run *r, slice lower, slice upper, sli
 
 /* ---- blocks ---- */
 
-static int check_block(struct index_run *r, uint64_t no, const uint8_t *p)
+static int check_block(struct index_run *r, uint64_t no, const uint8_t *p, uint64_t off, uint32_t bytes)
 {
     uint64_t bit = (uint64_t)1 << no % 64;
     if (atomic_load_explicit(&r->verified[no / 64], memory_order_relaxed) & bit) return E_OK;
-    const struct run_block *b = &r->block[no];
     uint8_t place[16];
     put_u64(place, r->id);
-    put_u64(place + 8, b->off);
-    if (crc32c(crc32c(0, place, sizeof place), p, b->bytes - 4) != get_u32(p + b->bytes - 4)) return damaged(r, "block checksum", b->off);
+    put_u64(place + 8, off);
+    if (crc32c(crc32c(0, place, sizeof place), p, bytes - 4) != get_u32(p + bytes - 4)) return damaged(r, "block checksum", off);
     atomic_fetch_or_explicit(&r->verified[no / 64], bit, memory_order_relaxed);
     return E_OK;
 }
@@ -246,20 +291,21 @@ static int load_block(struct run_cursor *c, uint64_t no)
 {
     if (c->block_no == no) return E_OK;
     ASSERT(no < c->run->n_blocks);
-    const struct run_block *b = &c->run->block[no];
+    uint64_t off = index_run_block_off(c->run, no);
+    uint32_t bytes = (uint32_t)(index_run_block_off(c->run, no + 1) - off);
     c->block_no = UINT64_MAX;
-    if (b->bytes > c->block_cap) {
+    if (bytes > c->block_cap) {
         if (c->block != c->block_space) mem_free(c->block);
-        c->block = mem_alloc(b->bytes);
-        c->block_cap = b->bytes;
+        c->block = mem_alloc(bytes);
+        c->block_cap = bytes;
     }
-    int rc = os_read_full(c->run->os, c->run->file, b->off, c->block, b->bytes);
+    int rc = os_read_full(c->run->os, c->run->file, off, c->block, bytes);
     if (rc < 0) return rc;
-    if ((rc = check_block(c->run, no, c->block)) < 0) return rc;
-    uint32_t groups = get_u32(c->block + b->bytes - 8);
-    if (groups == 0 || groups > (b->bytes - 8) / 4) return damaged(c->run, "restart count", b->off);
+    if ((rc = check_block(c->run, no, c->block, off, bytes)) < 0) return rc;
+    uint32_t groups = get_u32(c->block + bytes - 8);
+    if (groups == 0 || groups > (bytes - 8) / 4) return damaged(c->run, "restart count", off);
     c->n_groups = groups;
-    c->entries_end = b->bytes - 8 - 4 * groups;
+    c->entries_end = bytes - 8 - 4 * groups;
     c->restarts = c->block + c->entries_end;
     c->block_no = no;
     return E_OK;
@@ -270,7 +316,7 @@ static int broken(struct run_cursor *c)
     uint64_t no = c->block_no;
     c->on = false;
     c->block_no = UINT64_MAX;
-    return damaged(c->run, "entry", no < c->run->n_blocks ? c->run->block[no].off : 0);
+    return damaged(c->run, "entry", no < c->run->n_blocks ? index_run_block_off(c->run, no) : 0);
 }
 
 /* ---- groups ---- */
@@ -455,12 +501,24 @@ int run_cursor_prev(struct run_cursor *c)
     return c->block_no == 0 ? E_END : enter_last(c, c->block_no - 1, 0);
 }
 
+/* Is key at or below the block's last key, as far as its fence tells? */
+static bool fence_lets_in(const struct index_run *r, uint64_t no, slice key)
+{
+    const uint8_t *p = r->fences + r->span[no / RUN_SPAN].fence + r->place[no].fence;
+    uint64_t head = 0;
+    p = get_varint(p, r->fences + r->fences_n, &head);
+    size_t n = head >> 1;
+    ASSERT(p && n <= INDEX_KEY_MAX);
+    if (!(head & 1) && key.n > n) key.n = n;
+    return slice_cmp(key, slice_of(p, n)) <= 0;
+}
+
 uint64_t index_run_block_of(const struct index_run *r, slice key)
 {
     uint64_t prefix = key_prefix(key), lo = 0, n = r->n_blocks;
     while (n > 0) {
         uint64_t h = n / 2, at = lo + h;
-        bool below = r->last_prefix[at] != prefix ? r->last_prefix[at] < prefix : slice_cmp(slice_of(r->block[at].key, r->block[at].key_n), key) < 0;
+        bool below = r->last_prefix[at] != prefix ? r->last_prefix[at] < prefix : !fence_lets_in(r, at, key);
         lo += below ? h + 1 : 0;
         n = below ? n - h - 1 : h;
     }
@@ -486,18 +544,6 @@ static int find_group(struct run_cursor *c, slice key, uint32_t *out)
     return E_OK;
 }
 
-/* How many leading bytes of a and b are equal; both have max bytes. */
-static inline size_t agreeing(const uint8_t *a, const uint8_t *b, size_t max)
-{
-    size_t n = 0;
-    for (; n + 8 <= max; n += 8) {
-        uint64_t x = get_u64(a + n) ^ get_u64(b + n);
-        if (x) return n + (unsigned)__builtin_ctzll(x) / 8;
-    }
-    while (n < max && a[n] == b[n]) n++;
-    return n;
-}
-
 /* Stands on the group's first entry >= key, by the rule at the top. E_END: all are below. */
 static int seek_in_group(struct run_cursor *c, slice key)
 {
@@ -508,7 +554,7 @@ static int seek_in_group(struct run_cursor *c, slice key)
         if (!p) return broken(c);
         bool below = h.shared > agreed;
         if (h.shared == agreed) {
-            size_t max = h.rest < key.n - agreed ? h.rest : key.n - agreed, n = agreeing(p, key.p + agreed, max);
+            size_t max = h.rest < key.n - agreed ? h.rest : key.n - agreed, n = run_agreeing(p, key.p + agreed, max);
             agreed += n;
             below = agreed < key.n && (n == h.rest || p[n] < key.p[agreed]);
         }
@@ -525,20 +571,25 @@ static int seek_in_group(struct run_cursor *c, slice key)
     return E_END;
 }
 
-int run_cursor_seek(struct run_cursor *c, slice key)
+/* Stands on the block's first entry >= key. E_END: all are below. */
+static int seek_in_block(struct run_cursor *c, uint64_t no, slice key)
 {
-    c->on = false;
-    uint64_t no = index_run_block_of(c->run, key);
-    if (no == c->run->n_blocks) return E_END;
     uint32_t g = 0;
     int rc = load_block(c, no);
     if (rc == E_OK) rc = find_group(c, key, &g);
     if (rc == E_OK) rc = enter_group(c, g);
     if (rc == E_OK) rc = seek_in_group(c, key);
-    if (rc != E_END) return rc;
-    /* All of the group is below: then what follows begins above, unless the file lies. */
-    rc = enter_next(c);
+    if (rc != E_END || g + 1 == c->n_groups) return rc;
+    rc = enter_next(c); /* the next group begins above, unless the file lies */
     while (rc == E_OK && slice_cmp(run_cursor_key(c), key) < 0) rc = run_cursor_next(c);
+    return rc;
+}
+
+int run_cursor_seek(struct run_cursor *c, slice key)
+{
+    int rc = E_END;
+    c->on = false;
+    for (uint64_t no = index_run_block_of(c->run, key); rc == E_END && no < c->run->n_blocks; no++) rc = seek_in_block(c, no, key);
     return rc;
 }
 
@@ -551,35 +602,47 @@ int run_cursor_seek_before(struct run_cursor *c, slice key)
 
 /* ---- verification ---- */
 
-static int verify_entries(struct index_run *r, struct run_cursor *c, uint64_t *entries, uint64_t *tombstones)
+/* Where a verification is: the last entry's key, and the block index, read once more, up to the block that it is in. */
+struct run_check {
+    struct buf key;
+    uint64_t block_no;
+    uint8_t *index;
+    const uint8_t *index_at;
+};
+
+/* Is the key at hand what the block index says is the last one of its block? To be asked once a block. */
+static bool is_last_of_block(const struct index_run *r, struct run_check *k)
 {
-    struct buf last = {0};
-    uint64_t block_no = UINT64_MAX;
+    uint64_t bytes;
+    slice last;
+    const uint8_t *p = index_entry(k->index_at, k->index + r->index_n, &bytes, &last);
+    if (p) k->index_at = p;
+    return p && slice_eq(last, buf_slice(&k->key));
+}
+
+static int verify_entries(struct index_run *r, struct run_cursor *c, struct run_check *k, uint64_t *entries, uint64_t *tombstones)
+{
     int rc = run_cursor_first(c);
     for (; rc == E_OK; rc = run_cursor_next(c)) {
         slice key = run_cursor_key(c);
         const struct run_entry *e = run_cursor_entry(c);
         const char *wrong = NULL;
-        if (*entries > 0 && slice_cmp(buf_slice(&last), key) >= 0) wrong = "order";
+        if (*entries > 0 && slice_cmp(buf_slice(&k->key), key) >= 0) wrong = "order";
         if (*entries == 0 && !slice_eq(key, r->smallest)) wrong = "smallest key";
-        if (block_no != c->block_no && block_no != UINT64_MAX && !slice_eq(buf_slice(&last), slice_of(r->block[block_no].key, r->block[block_no].key_n)))
-            wrong = "last key of the block before";
+        if (*entries > 0 && k->block_no != c->block_no && !is_last_of_block(r, k)) wrong = "last key of the block before";
         if (e->tombstone && !index_run_may_hide(r, key)) wrong = "tombstone bounds";
         if (!e->tombstone && !e->filter_n && r->filtered & run_filtered_bit(key)) wrong = "filtered letters";
         if (!e->tombstone && e->filter_n && !index_filter_has(&r->filter, index_filter_hash(slice_of(key.p, e->filter_n)))) wrong = "filter";
-        if (wrong) {
-            rc = damaged(r, wrong, r->block[c->block_no].off);
-            break;
-        }
-        block_no = c->block_no;
+        if (wrong) return damaged(r, wrong, index_run_block_off(r, c->block_no));
+        k->block_no = c->block_no;
         ++*entries;
         *tombstones += e->tombstone;
-        buf_clear(&last);
-        buf_add_slice(&last, key);
+        buf_clear(&k->key);
+        buf_add_slice(&k->key, key);
     }
-    if (rc == E_END) rc = *entries == 0 || slice_eq(buf_slice(&last), r->largest) ? E_OK : damaged(r, "largest key", r->bytes);
-    buf_fini(&last);
-    return rc;
+    if (rc != E_END || *entries == 0) return rc == E_END ? E_OK : rc;
+    if (!is_last_of_block(r, k)) return damaged(r, "last key of the last block", r->bytes);
+    return slice_eq(buf_slice(&k->key), r->largest) ? E_OK : damaged(r, "largest key", r->bytes);
 }
 
 int index_run_verify(struct index_run *r, char *where, size_t where_n)
@@ -589,9 +652,14 @@ int index_run_verify(struct index_run *r, char *where, size_t where_n)
     struct run_cursor *c = mem_alloc(sizeof *c);
     run_cursor_init(c, r);
     uint64_t entries = 0, tombstones = 0;
-    int rc = verify_entries(r, c, &entries, &tombstones);
+    struct run_check k = {.index = mem_alloc(r->index_n + 1)};
+    k.index_at = k.index;
+    int rc = os_read_full(r->os, r->file, index_run_block_off(r, r->n_blocks), k.index, r->index_n);
+    if (rc == E_OK) rc = verify_entries(r, c, &k, &entries, &tombstones);
     if (rc == E_OK && (entries != r->entries || tombstones != r->tombstones)) rc = damaged(r, "entry count", r->bytes);
     if (rc < 0) snprintf(where, where_n, "index run %s, behind entry %" PRIu64 " of %" PRIu64, r->path, entries, r->entries);
+    buf_fini(&k.key);
+    mem_free(k.index);
     run_cursor_fini(c);
     mem_free(c);
     return rc;

@@ -6,6 +6,7 @@
 #ifndef VARVE_ENGINE_INDEX_RUN_H
 #define VARVE_ENGINE_INDEX_RUN_H
 
+#include "base/codec.h"
 #include "base/os.h"
 #include "engine/index.h"
 #include "engine/index_filter.h"
@@ -17,6 +18,7 @@
 #define RUN_HEADER_BYTES 32u
 #define RUN_FOOTER_BYTES 128u
 #define RUN_BLOCK_BYTES 2048u /* a block is closed once its entries reach this */
+#define RUN_BLOCK_SPACE 2560u /* nearly every block fits in this */
 #define RUN_GROUP 16u         /* entries from one restart to the next */
 #define RUN_ENTRY_HEAD_MAX 20u
 #define RUN_BLOCK_MAX (RUN_BLOCK_BYTES + INDEX_KEY_MAX + INDEX_VALUE_MAX + 64u * 1024u)
@@ -31,11 +33,25 @@ static inline uint32_t run_filtered_bit(slice key)
     return i < RUN_FILTERED_LETTERS ? 1u << i : 0;
 }
 
-struct run_block {
-    uint64_t off;
-    uint32_t bytes; /* checksum included */
-    uint32_t key_n;
-    const uint8_t *key; /* the block's last key */
+/* How many leading bytes of a and b are equal; both have max bytes. */
+static inline size_t run_agreeing(const uint8_t *a, const uint8_t *b, size_t max)
+{
+    size_t n = 0;
+    for (; n + 8 <= max; n += 8) {
+        uint64_t x = get_u64(a + n) ^ get_u64(b + n);
+        if (x) return n + (unsigned)__builtin_ctzll(x) / 8;
+    }
+    while (n < max && a[n] == b[n]) n++;
+    return n;
+}
+
+/* Where a block is in the file and its fence in `fences`: the sum of what stands here for the block and for its span. */
+#define RUN_SPAN 32u /* blocks */
+struct run_span {
+    uint64_t off, fence;
+};
+struct run_place {
+    uint32_t off, fence;
 };
 
 struct index_run {
@@ -48,9 +64,11 @@ struct index_run {
     uint8_t level;
     uint32_t filtered; /* bit i: every live entry whose key begins with RUN_FILTERED_FIRST + i has its prefix in the filter */
     uint64_t n_blocks;
-    uint64_t *last_prefix; /* of every block's last key: what the search runs over */
-    struct run_block *block;
-    uint8_t *index;  /* the block index section; keys point into it */
+    uint64_t *last_prefix;   /* of every block's last key: what the search runs over */
+    struct run_place *place; /* of every block; one more for where they end */
+    struct run_span *span;
+    uint8_t *fences; /* of every block: a varint, 2 * length + (1: it is the whole last key), and so many bytes of its last key */
+    uint64_t fences_n, index_n; /* bytes; of the block index section in the file */
     uint8_t *bounds; /* the bounds section; slices below point into it */
     slice smallest, largest, tombstone_smallest, tombstone_largest;
     struct index_filter filter;
@@ -63,8 +81,11 @@ int index_run_open(struct os *os, const char *dir, const struct run_id *want, st
 void index_run_hold(struct index_run *r);
 void index_run_drop(struct index_run *r);
 size_t index_run_memory(const struct index_run *r);
-/* Number of the first block whose last key is >= key; n_blocks when there is none. */
+/* Number of the block that holds the first entry >= key, or, seldom, of the one before, all of which is below; n_blocks: no entry is >= key.
+ * Never higher for a lower key. */
 uint64_t index_run_block_of(const struct index_run *r, slice key);
+/* Where the block begins in the file; no <= n_blocks: block no - 1 ends there. */
+static inline uint64_t index_run_block_off(const struct index_run *r, uint64_t no) { return r->span[no / RUN_SPAN].off + r->place[no].off; }
 /* Could a tombstone hide `key`, as far as the run's bounds tell? */
 bool index_run_may_hide(const struct index_run *r, slice key);
 /* Could the run have anything to say about keys in [lower, upper) (empty upper: to the end), which all begin with `prefix`, the filter prefix of such entries
@@ -94,7 +115,7 @@ struct run_cursor {
     uint8_t *keys;
     size_t block_cap, keys_cap, keys_n;
     struct run_entry entry[RUN_GROUP];
-    uint8_t block_space[RUN_BLOCK_BYTES + 512];
+    uint8_t block_space[RUN_BLOCK_SPACE];
     uint8_t keys_space[2048];
 };
 

@@ -133,14 +133,7 @@ static int close_block(struct run_writer *w)
 
 static size_t shared_with(const struct buf *last, slice key)
 {
-    size_t max = last->n < key.n ? last->n : key.n, n = 0;
-    while (n + 8 <= max) {
-        uint64_t x = get_u64(last->p + n) ^ get_u64(key.p + n);
-        if (x) return n + (unsigned)__builtin_ctzll(x) / 8;
-        n += 8;
-    }
-    while (n < max && last->p[n] == key.p[n]) n++;
-    return n;
+    return run_agreeing(last->p, key.p, last->n < key.n ? last->n : key.n);
 }
 
 static void note_filter(struct run_writer *w, slice key, size_t filter_n, size_t shared)

@@ -1,6 +1,7 @@
 /* Reading runs: cursors against the entries written, every flipped byte, failing reads. */
 #include "unit/engine/index_oracle.h"
 
+#include "base/hash.h"
 #include "base/logline.h"
 #include "base/os_sim.h"
 #include "engine/index_run.h"
@@ -103,14 +104,23 @@ static void alike_key(struct rng *r, struct buf *b)
     for (size_t i = 0; i < tail; i++) buf_add_byte(b, letter[rng_below(r, 3)]);
 }
 
-/* What a seek for key finds, where it can go from there, and which block it is in, against the oracle and a walk over the blocks. */
-static void check_seek(struct rng *r, struct run_cursor *c, const struct oracle *o, slice key)
+/* The block that each entry is in, and behind them all the number of blocks. */
+static uint64_t *blocks_of_entries(struct run_cursor *c, const struct oracle *o)
+{
+    uint64_t *block = mem_alloc((o->n + 1) * sizeof *block);
+    int rc = run_cursor_first(c);
+    for (size_t i = 0; rc == E_OK; i++, rc = run_cursor_next(c)) block[i] = c->block_no;
+    assert_int_equal(rc, E_END);
+    block[o->n] = c->run->n_blocks;
+    return block;
+}
+
+/* What a seek for key finds, where it can go from there, and which block it starts in, against the oracle. */
+static void check_seek(struct rng *r, struct run_cursor *c, const struct oracle *o, const uint64_t *block, slice key)
 {
     size_t at = oracle_seek(o, key);
-    uint64_t block = 0;
-    while (block < c->run->n_blocks && slice_cmp(slice_of(c->run->block[block].key, c->run->block[block].key_n), key) < 0)
-        block++;
-    assert_int_equal(index_run_block_of(c->run, key), block);
+    uint64_t no = index_run_block_of(c->run, key);
+    assert_true(no == block[at] || (no + 1 == block[at] && at < o->n));
     int rc = run_cursor_seek(c, key);
     assert_int_equal(rc, at < o->n ? E_OK : E_END);
     for (int steps = (int)rng_below(r, 40); rc == E_OK; steps--) {
@@ -139,19 +149,25 @@ static void test_seek_among_keys_alike(void **state)
     struct index_run *run = write_run(os, &o);
     struct run_cursor c;
     run_cursor_init(&c, run);
+    uint64_t *block = blocks_of_entries(&c, &o), before = 0;
     for (size_t i = 0; i < o.n; i++) {
         slice k = buf_slice(&o.e[i].key);
-        check_seek(&r, &c, &o, k);
-        if (k.n) check_seek(&r, &c, &o, slice_of(k.p, k.n - 1));
+        assert_true(index_run_block_of(run, k) >= before); /* also of the key below with a byte behind it */
+        check_seek(&r, &c, &o, block, k);
+        if (k.n) check_seek(&r, &c, &o, block, slice_of(k.p, k.n - 1));
         buf_clear(&key);
         buf_add_slice(&key, k);
         buf_add_byte(&key, 0);
-        check_seek(&r, &c, &o, buf_slice(&key));
+        check_seek(&r, &c, &o, block, buf_slice(&key));
         key.p[k.n] = 255;
-        check_seek(&r, &c, &o, buf_slice(&key));
+        check_seek(&r, &c, &o, block, buf_slice(&key));
+        before = i + 1 < o.n && slice_cmp(buf_slice(&key), buf_slice(&o.e[i + 1].key)) < 0
+                     ? index_run_block_of(run, buf_slice(&key))
+                     : 0;
         alike_key(&r, &key);
-        check_seek(&r, &c, &o, buf_slice(&key));
+        check_seek(&r, &c, &o, block, buf_slice(&key));
     }
+    mem_free(block);
     buf_fini(&key);
     run_cursor_fini(&c);
     index_run_drop(run);
@@ -250,6 +266,42 @@ static void test_verify_names_the_place(void **state)
     os_free(&os);
 }
 
+/* A block index whose checksums are right and which says that a block ends with another key. */
+static void test_verify_reads_the_block_index(void **state)
+{
+    struct rng r = rng_start("verify_reads_the_block_index", 16);
+    struct os *os = os_memory_new();
+    struct oracle o = some_entries(&r, 400);
+    struct index_run *run = write_run(os, &o);
+    struct run_id id = {.id = 1, .bytes = run->bytes, .entries = run->entries};
+    uint64_t at = index_run_block_off(run, run->n_blocks), n = run->index_n, n_block = 0, key_n = 0;
+    assert_true(run->n_blocks > 2);
+    index_run_drop(run);
+    struct os_file *f = NULL;
+    assert_int_equal(os_open(os, "/d/00000001.run", OS_WRITE, &f), E_OK);
+    uint8_t *index = mem_alloc(n), footer[RUN_FOOTER_BYTES];
+    assert_int_equal(os_read_full(os, f, at, index, n), E_OK);
+    assert_int_equal(os_read_full(os, f, id.bytes - sizeof footer, footer, sizeof footer), E_OK);
+    const uint8_t *p = get_varint(index, index + n, &n_block);
+    p = p ? get_varint(p, index + n, &key_n) : NULL;
+    assert_true(p && key_n > 0);
+    index[(size_t)(p - index) + key_n - 1]++;
+    put_u32(footer + 112, crc32c(0, index, n));
+    put_u32(footer + 124, crc32c(0, footer, 124));
+    assert_int_equal(os_write(os, f, at, index, n), E_OK);
+    assert_int_equal(os_write(os, f, id.bytes - sizeof footer, footer, sizeof footer), E_OK);
+    os_close(os, &f);
+    assert_int_equal(index_run_open(os, "/d", &id, &run), E_OK);
+    char where[200] = "";
+    log_set_level(LOG_NOTHING);
+    assert_int_equal(index_run_verify(run, where, sizeof where), E_CORRUPT);
+    log_set_level(LOG_NOTICE);
+    index_run_drop(run);
+    mem_free(index);
+    oracle_clear(&o);
+    os_free(&os);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_every_flipped_byte_is_found),
         cmocka_unit_test(test_failing_reads_are_errors),
         cmocka_unit_test(test_verify_names_the_place),
+        cmocka_unit_test(test_verify_reads_the_block_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
