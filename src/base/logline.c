@@ -1,6 +1,7 @@
 /* A line is put together on the stack and leaves by one write under a mutex,
  * so that lines of different threads never mix and log_open can swap the file
- * while others write. Nothing here allocates: the line about running out of
+ * while others write. A file that was moved away, as logrotate does, is opened
+ * anew under its name before the next line. Nothing here allocates: the line about running out of
  * memory comes through here as well. */
 #include "base/logline.h"
 
@@ -9,7 +10,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +22,7 @@
 static _Atomic int threshold = LOG_NOTICE;
 static pthread_mutex_t file_lock = PTHREAD_MUTEX_INITIALIZER;
 static int file_fd = STDOUT_FILENO; /* under file_lock */
+static char file_path[PATH_MAX];    /* of file_fd, under file_lock; "" = not a file with a name */
 
 static size_t put_head(char *line, size_t max, enum log_level level)
 {
@@ -42,6 +47,19 @@ static void write_all(const char *p, size_t n)
     }
 }
 
+static int open_file(const char *path) { return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644); }
+
+static void follow_name(void)
+{
+    struct stat named, open_one;
+    if (!file_path[0]) return;
+    if (stat(file_path, &named) == 0 && fstat(file_fd, &open_one) == 0 && named.st_ino == open_one.st_ino && named.st_dev == open_one.st_dev) return;
+    int fd = open_file(file_path);
+    if (fd < 0) return; /* better in the old file than nowhere */
+    close(file_fd);
+    file_fd = fd;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
     if (level < LOG_DEBUG || level >= LOG_NOTHING) return;
@@ -59,6 +77,7 @@ void log_line(enum log_level level, const char *fmt, ...)
         if ((unsigned char)line[i] < ' ' && line[i] != '\t') line[i] = ' ';
     line[end++] = '\n';
     pthread_mutex_lock(&file_lock);
+    follow_name();
     write_all(line, end);
     pthread_mutex_unlock(&file_lock);
     errno = saved;
@@ -71,12 +90,14 @@ int log_open(const char *path)
 {
     int fd = STDOUT_FILENO;
     if (path[0] != 0) {
-        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        fd = open_file(path);
         if (fd < 0) return err_note(E_IO, "log file %s", path);
     }
     pthread_mutex_lock(&file_lock);
     int old = file_fd;
     file_fd = fd;
+    file_path[0] = 0;
+    if (strlen(path) < sizeof file_path) memcpy(file_path, path, strlen(path) + 1);
     pthread_mutex_unlock(&file_lock);
     if (old != STDOUT_FILENO) close(old);
     return E_OK;

@@ -76,7 +76,9 @@ static bool supported(struct config *c, struct buf *error)
     if (config_num(c, CFG_TLS_PORT)) name = "tls-port";
     if (!config_text_is(c, CFG_ACLFILE, slice_str(""))) name = "aclfile";
     if (name) buf_printf(error, "this server cannot do what '%s' asks for, so it does not start with it", name);
-    return !name;
+    bool listens = (config_num(c, CFG_PORT) && !config_text_is(c, CFG_BIND, slice_str(""))) || !config_text_is(c, CFG_UNIXSOCKET, slice_str(""));
+    if (!name && !listens) buf_add_str(error, "configured to listen nowhere: there is neither a port nor a unix socket");
+    return !name && listens;
 }
 
 /* As with Redis, relative paths of logs, sockets and modules begin in `dir`. */

@@ -32,6 +32,8 @@ foreach option {{--replicaof 127.0.0.1 1} {--cluster-enabled yes} {--tls-port 1}
     expect [catch {exec $server --port 0 --dir $root/never {*}$option} out] "$option is refused"
     expect [string match "*cannot do what '[string range [lindex $option 0] 2 end]' asks for*" $out] "with the reason" $out
 }
+expect [catch {exec $server --port 0 --dir $root/never} out] "a server that listens nowhere is refused"
+expect [string match "*neither a port nor a unix socket*" $out] "with the reason" $out
 expect [expr {![file exists $root/never]}] "before anything is made"
 
 # ---- a file, and options that win over it ----
@@ -83,7 +85,7 @@ expect [until {![alive $pid]}] "SIGINT ends it"
 set port [free_port]
 exec $server --port $port --dir $dir --daemonize yes --pidfile $root/pid2 --logfile $root/log4
 expect [until {[up]}] "a daemon answers"
-expect [catch {exec $server --port 0 --dir $dir --logfile $root/log5}] "a store in use is refused"
+expect [catch {exec $server --port 0 --unixsocket $root/sock5 --dir $dir --logfile $root/log5}] "a store in use is refused"
 set pid [string trim [slurp $root/pid2]]
 exec kill $pid
 expect [until {![alive $pid]}] "the daemon ends"

@@ -71,6 +71,25 @@ static void long_and_forged_lines(void **state)
     mem_free(text);
 }
 
+static void a_file_that_was_moved_is_opened_anew(void **state)
+{
+    char moved[sizeof path + 4];
+    snprintf(moved, sizeof moved, "%s.old", path);
+    log_line(LOG_NOTICE, "before");
+    assert_int_equal(rename(path, moved), 0);
+    log_line(LOG_NOTICE, "behind");
+    char *text = read_log();
+    assert_null(strstr(text, "before"));
+    assert_non_null(strstr(text, "behind"));
+    mem_free(text);
+    assert_int_equal(unlink(path), 0);
+    log_line(LOG_NOTICE, "again");
+    text = read_log();
+    assert_non_null(strstr(text, "again"));
+    mem_free(text);
+    unlink(moved);
+}
+
 static void chatter(void *arg)
 {
     for (int i = 0; i < 500; i++) log_line(LOG_NOTICE, "thread %s says %d and goes on", (const char *)arg, i);
@@ -108,7 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shape_of_a_line),      cmocka_unit_test(level_decides),      cmocka_unit_test(long_and_forged_lines),
-        cmocka_unit_test(lines_of_threads_do_not_mix), cmocka_unit_test(opening_fails_well),
+        cmocka_unit_test(a_file_that_was_moved_is_opened_anew), cmocka_unit_test(lines_of_threads_do_not_mix), cmocka_unit_test(opening_fails_well),
     };
     close(mkstemp(path));
     if (log_open(path) != E_OK) return 1;
