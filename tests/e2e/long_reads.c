@@ -1,4 +1,4 @@
-/* Reads of the past that go over everything, beside other clients: while one works, another's PING is answered, in the order of events and not by the clock; who asks
+/* Reads that go over much, most of them of the past, beside other clients: while one works, another's PING is answered, in the order of events and not by the clock; who asks
  * gets the same as at one go; who goes away leaves nothing. */
 #include "tests/support/server.h"
 #include <poll.h>
@@ -57,7 +57,7 @@ struct points {
     long long early, keys, docs;
 };
 
-/* A few keys, many that come later, documents over them, and all of that much newer again. */
+/* A few keys, many that come later, documents over them, all of that much newer again, and one of many versions that have one cause. */
 static struct points load(void)
 {
     struct points p;
@@ -69,6 +69,7 @@ static struct points load(void)
     p.docs = info("last_seq:");
     many(KEYS, "DPUT e:%d {\"n\":%d}");
     many(KEYS, "DPUT d:%d {\"n\":-%d}");
+    many(KEYS, "DPUT often [%d,%d] CAUSEDBY 1 key:d:1");
     return p;
 }
 
@@ -167,7 +168,7 @@ static void run(const char *threads)
     r = server_connect(&server, 2);
     freeReplyObject(ask(r, "DINDEX CREATE d n"));
     struct points p = load();
-    char commands[10][120];
+    char commands[13][120];
     size_t n = 0;
     snprintf(commands[n++], sizeof commands[0], "DRUN %lld KEYS *", p.keys);
     snprintf(commands[n++], sizeof commands[0], "DRUN %lld KEYS nothing*", p.early);
@@ -179,6 +180,9 @@ static void run(const char *threads)
     snprintf(commands[n++], sizeof commands[0], "DSCAN 0 COUNT 100000 WITHDATA ASOF %lld", p.docs);
     snprintf(commands[n++], sizeof commands[0], "DTOP d n DESC 10000 ASOF %lld", p.docs);
     snprintf(commands[n++], sizeof commands[0], "DTOP d n DESC 10 ASOF %lld", p.keys);
+    snprintf(commands[n++], sizeof commands[0], "DTRACE key:d:1 EFFECTS LIMIT %d WITHDATA", KEYS);
+    snprintf(commands[n++], sizeof commands[0], "DHISTORY often COUNT %d", KEYS);
+    snprintf(commands[n++], sizeof commands[0], "DCHANGES FROM 0 COUNT %d", KEYS);
     test_each(&p, n, commands);
     test_gone(n, commands);
     redisFree(r);
