@@ -7,7 +7,7 @@
  * chunk; chunks are merged when readers have looked into too many of them, and else only by the flush, in one pass. Everything a reader touches is immutable, so
  * snapshots cost a few reference counts.
  *
- * Run file DIR/index/NNNNNNNN.run: header, data blocks (about 2 KiB; entries with shared-prefix compression and restart points; CRC-32C each),
+ * Run file DIR/index/NNNNNNNN.run: header, data blocks (about 1 KiB; entries with shared-prefix compression and restart points; CRC-32C each),
  * block index, filter (over the filter prefixes of entries, 10 bits each), footer with offsets, counts, smallest and largest key, level, covers, CRC. Blocks are verified
  * on first read and remembered as verified. A flipped byte is E_CORRUPT, never a missing key.
  *

@@ -17,8 +17,8 @@
 #define RUN_VERSION 1u
 #define RUN_HEADER_BYTES 32u
 #define RUN_FOOTER_BYTES 128u
-#define RUN_BLOCK_BYTES 2048u /* a block is closed once its entries reach this */
-#define RUN_BLOCK_SPACE 2560u /* nearly every block fits in this */
+#define RUN_BLOCK_BYTES 1024u /* a block is closed once its entries reach this */
+#define RUN_BLOCK_SPACE 2560u /* nearly every block fits in this, those of 2 KiB that were written once as well */
 #define RUN_GROUP 16u         /* entries from one restart to the next */
 #define RUN_ENTRY_HEAD_MAX 20u
 #define RUN_BLOCK_MAX (RUN_BLOCK_BYTES + INDEX_KEY_MAX + INDEX_VALUE_MAX + 64u * 1024u)
