@@ -24,6 +24,7 @@
 #define COPY_BYTES (1u << 20)
 #define PATH_MOST 4200
 #define ASIDE_TRIES 100
+#define BEYOND_MOST (1ull << 28) /* seqs that no checkpoint had come to yet, and many more */
 
 struct aside {
     const char *dir;
@@ -209,7 +210,7 @@ static int salvage(struct aside *a)
     if (log_open(log) < 0) log_set_level(LOG_NOTHING);
     int rc = engine_open(&o, &e, &found);
     report_progress_end(&shown);
-    if (rc < 0) return tool_trouble(NAME, "the store cannot be salvaged: %s %s (see %s)", found.where, err_text(rc), log);
+    if (rc < 0) return tool_trouble(NAME, "the store cannot be salvaged: %s: %s (see %s)", found.where, err_text(rc), log);
     printf("Salvaged: %llu nodes folded, %llu bytes cut from the tail, %llu sidecars rebuilt.\n", (unsigned long long)found.folded_nodes, (unsigned long long)found.torn_bytes,
            (unsigned long long)found.sidecars_rebuilt);
     rc = engine_close(&e);
@@ -236,10 +237,22 @@ static int check_again(const char *dir, const struct manifest_file *before)
     return status;
 }
 
-static int repair(struct store *s, const struct report *r, bool dry_run)
+/* The salvage puts a filler into the place of each seq that was on disk and is behind the log's end: a number that is none must not make it fill the disk. */
+static bool floor_is_possible(const struct store *s, const struct verify_sum *sum)
+{
+    uint64_t floor = store_floor(s), known = sum->last > sum->tree_size ? sum->last : sum->tree_size;
+    return floor <= known || floor - known <= BEYOND_MOST;
+}
+
+static int repair(struct store *s, const struct report *r, const struct verify_sum *sum, bool dry_run)
 {
     struct aside a = {.dir = s->dir};
     tell_losses(r);
+    if (!floor_is_possible(s, sum)) {
+        (void)tool_trouble(NAME, "manifest or sync mark name seq %llu as on disk, which cannot be: log and tree know of %llu and %llu. Nothing was changed",
+                           (unsigned long long)store_floor(s), (unsigned long long)sum->last, (unsigned long long)sum->tree_size);
+        return EXIT_NO;
+    }
     if (dry_run) {
         printf("Dry run: nothing was changed.\n");
         return EXIT_YES;
@@ -273,7 +286,7 @@ int tool_repair(int argc, char **argv)
     if (status != EXIT_YES) return status;
     report_init(&r, false);
     verify_store(&s, &r, &sum);
-    if (r.faults) status = repair(&s, &r, dry_run);
+    if (r.faults) status = repair(&s, &r, &sum, dry_run);
     else printf("Nothing to repair: the store is whole.\n");
     report_fini(&r);
     store_close(&s);

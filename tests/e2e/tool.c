@@ -307,6 +307,23 @@ static void test_killed(struct server *s)
 
 /* ---- repair ---- */
 
+/* A sync mark that names a seq which cannot be, under a right checksum. */
+static void test_absurd_mark(const char *dir)
+{
+    char copy[200];
+    uint8_t slot[32];
+    size_t n;
+    copy_store(dir, copy, sizeof copy);
+    uint8_t *p = load(copy, "log/synced", &n);
+    memcpy(slot, p, sizeof slot);
+    free(p);
+    put_u64(slot + 8, 1ull << 62);
+    put_u32(slot + 4, crc32c(0, slot + 8, sizeof slot - 8));
+    put(copy, "log/synced", 0, slot, sizeof slot);
+    expect(run("verify %s", copy) == 1 && says("was on disk up to seq 4611686018427387904"), "an absurd sync mark is a fault");
+    expect(run("repair %s", copy) == 1 && says("cannot be: log and tree"), "and nothing that a repair would believe");
+}
+
 static void test_repair(struct server *s)
 {
     struct files f = files_of(s->dir);
@@ -518,6 +535,7 @@ int main(void)
     test_altered(s.dir);
     test_repair(&s);
     test_repair_files(s.dir);
+    test_absurd_mark(s.dir);
     test_killed(&s);
     char path[200];
     (void)snprintf(path, sizeof path, "%s.reference", s.dir);
