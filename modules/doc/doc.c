@@ -41,7 +41,10 @@ slice doc_collection(slice key)
 slice doc_plain_path(slice path)
 {
     slice root = slice_str("$.");
-    return slice_starts(path, root) && path.n > root.n ? (slice){path.p + root.n, path.n - root.n} : path;
+    if (!slice_starts(path, root) || path.n == root.n) return path;
+    slice plain = {path.p + root.n, path.n - root.n};
+    bool own = plain.p[0] == '$' && (plain.n == 1 || plain.p[1] == '.' || plain.p[1] == '['); /* alone it would be the whole document, or begin there */
+    return own ? path : plain;
 }
 
 bool doc_check_paths(struct call *c, const slice *paths, size_t n)

@@ -133,7 +133,7 @@ struct doc_words {
 };
 /* argv[i] is an option word, or none at all and about to be refused. False when it was met before: the syntax error is replied. */
 bool doc_stands_once(struct call *c, struct doc_words *met, int i);
-/* A path without a leading `$.`, so that an index has one name. */
+/* A path without a leading `$.`, so that an index has one name; `$.$` keeps it: the field `$` is not the whole document. */
 slice doc_plain_path(slice path);
 slice doc_collection(slice key);
 /* Picks paths from a document; replies value, array or null. */

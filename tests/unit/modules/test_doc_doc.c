@@ -15,7 +15,8 @@ static void collections(void **state)
 static void plain_paths(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = {{"$.a.b", "a.b"}, {"a.b", "a.b"}, {"$", "$"}, {"$.", "$."}, {"$[0]", "$[0]"}, {"$a", "$a"}, {"", ""}, {"$.$.a", "$.a"}};
+    static const char *const rows[][2] = {{"$.a.b", "a.b"}, {"a.b", "a.b"}, {"$", "$"}, {"$.", "$."}, {"$[0]", "$[0]"}, {"$a", "$a"}, {"", ""}, {"$.$x", "$x"}, {"$.$", "$.$"},
+                                            {"$.$.a", "$.$.a"}, {"$.$[0]", "$.$[0]"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) assert_true(slice_eq(doc_plain_path(slice_str(rows[i][0])), slice_str(rows[i][1])));
 }
 
