@@ -81,7 +81,7 @@ void cmd_restore(struct call *c)
     slice value;
     uint8_t type;
     bool found;
-    if (!parse_options(c, &o) || !key_look(c, c->argv[1], &v, &found)) return;
+    if (!parse_options(c, &o) || !key_look(c, c->argv[1], KS_USE, &v, &found)) return;
     if (found && !o.replace) return reply_error(c, "BUSYKEY Target key name already exists.");
     if (!parse_ttl(c, &o)) return;
     int err = rdb_restore(c->argv[3], limit_string_bytes(), &mem, &type, &value);

@@ -58,7 +58,7 @@ static void set_expiry(struct call *c, bool seconds, bool relative)
     if (fits && seconds) when *= 1000;
     if (!fits || when > INT64_MAX - base) return bad_time(c, seconds, relative);
     when += base;
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_USE, &v, &found)) return;
     if (!found || !holds(conditions, v.expire_ms, when)) return reply_int(c, 0);
     /* A time that has passed ends the key now. */
     int err =
@@ -89,7 +89,7 @@ static void tell_expiry(struct call *c, bool seconds, bool relative)
 {
     struct ks_value v;
     bool found;
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_TALLY, &v, &found)) return;
     if (!found) return reply_int(c, -2);
     if (v.expire_ms == 0) return reply_int(c, -1);
     uint64_t ms = v.expire_ms;
@@ -118,7 +118,7 @@ void cmd_persist(struct call *c)
 {
     struct ks_value v;
     bool found;
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_USE, &v, &found)) return;
     if (!found || v.expire_ms == 0) return reply_int(c, 0);
     int err = ks_set_expiry(&c->ks, c->argv[1], 0);
     if (err != E_OK) return reply_failure(c, err);

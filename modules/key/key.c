@@ -8,9 +8,9 @@ const char *key_type_name(uint8_t type)
     return names[type];
 }
 
-bool key_look(struct call *c, slice key, struct ks_value *out, bool *found)
+bool key_look(struct call *c, slice key, unsigned counts, struct ks_value *out, bool *found)
 {
-    int err = ks_stat(&c->ks, key, true, out);
+    int err = ks_look(&c->ks, key, counts, out);
     *found = err == E_OK;
     if (err == E_OK || err == E_NOTFOUND) return true;
     reply_failure(c, err);
@@ -51,12 +51,12 @@ void cmd_del(struct call *c)
     reply_int(c, gone);
 }
 
-static void count_keys(struct call *c, bool peek)
+static void count_keys(struct call *c, unsigned counts)
 {
     int64_t found = 0;
     for (int i = 1; i < c->argc; i++) {
         struct ks_value v;
-        int err = ks_stat(&c->ks, c->argv[i], peek, &v);
+        int err = ks_look(&c->ks, c->argv[i], counts, &v);
         if (err != E_OK && err != E_NOTFOUND) return reply_failure(c, err);
         found += err == E_OK;
     }
@@ -65,18 +65,19 @@ static void count_keys(struct call *c, bool peek)
 
 void cmd_exists(struct call *c)
 {
-    count_keys(c, true);
+    count_keys(c, KS_TALLY);
 }
 void cmd_touch(struct call *c)
 {
-    count_keys(c, false);
+    c->ks.no_touch = false; /* it is what TOUCH is for */
+    count_keys(c, KS_USE | KS_TALLY);
 }
 
 void cmd_type(struct call *c)
 {
     struct ks_value v;
     bool found;
-    if (key_look(c, c->argv[1], &v, &found)) reply_status(c, key_type_name(found ? v.type : TYPE_NONE));
+    if (key_look(c, c->argv[1], KS_TALLY, &v, &found)) reply_status(c, key_type_name(found ? v.type : TYPE_NONE));
 }
 
 /* Moves in a commit of its own when none is open. */
@@ -93,11 +94,11 @@ static void rename_key(struct call *c, bool only_new)
 {
     struct ks_value v;
     bool found, taken;
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_USE, &v, &found)) return;
     if (!found) return reply_error(c, "ERR no such key");
     if (slice_eq(c->argv[1], c->argv[2])) return only_new ? reply_int(c, 0) : reply_ok(c);
     if (only_new) {
-        if (!key_look(c, c->argv[2], &v, &taken)) return;
+        if (!key_look(c, c->argv[2], KS_USE, &v, &taken)) return;
         if (taken) return reply_int(c, 0);
     }
     int err = move(c, c->argv[1], c->ks.db, c->argv[2]);
@@ -124,7 +125,7 @@ static int taken_in(struct call *c, uint16_t db, slice key, bool *taken)
     struct ks_value v;
     uint16_t own = c->ks.db;
     c->ks.db = db;
-    int err = ks_stat(&c->ks, key, true, &v);
+    int err = ks_look(&c->ks, key, KS_USE, &v);
     c->ks.db = own;
     *taken = err == E_OK;
     return err == E_NOTFOUND ? E_OK : err;
@@ -146,7 +147,7 @@ void cmd_copy(struct call *c)
     }
     if (db == c->ks.db && slice_eq(c->argv[1], c->argv[2]))
         return reply_error(c, "ERR source and destination objects are the same");
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_USE | KS_TALLY, &v, &found)) return;
     if (!found) return reply_int(c, 0);
     int err = replace ? E_OK : taken_in(c, db, c->argv[2], &taken);
     if (err == E_OK && taken) return reply_int(c, 0);
@@ -163,7 +164,7 @@ void cmd_move(struct call *c)
     bool found, taken = false;
     if (!key_database(c, 2, &db)) return;
     if (db == c->ks.db) return reply_error(c, "ERR source and destination objects are the same");
-    if (!key_look(c, c->argv[1], &v, &found)) return;
+    if (!key_look(c, c->argv[1], KS_USE, &v, &found)) return;
     if (!found) return reply_int(c, 0);
     int err = taken_in(c, db, c->argv[1], &taken);
     if (err == E_OK && taken) return reply_int(c, 0);

@@ -6,8 +6,8 @@
 
 /* The name TYPE shows. */
 const char *key_type_name(uint8_t type);
-/* Does the key exist? False: an error has been replied. */
-bool key_look(struct call *c, slice key, struct ks_value *out, bool *found);
+/* Does the key exist? counts: see ks_look. False: an error has been replied. */
+bool key_look(struct call *c, slice key, unsigned counts, struct ks_value *out, bool *found);
 /* A database number in an argument. False: an error has been replied. */
 bool key_database(struct call *c, int at, uint16_t *out);
 

@@ -20,10 +20,11 @@ static const char *encoding(const struct ks_value *v)
     return v->blob.n <= EMBSTR_BYTES_MAX && !(v->flags & NODE_ENC_RAW) ? "embstr" : "raw";
 }
 
-/* Asking is no use of a key. False: answered, with nil or an error. */
+/* Asking is no use of a key, but a hit or a miss. False: answered, with nil or an error. */
 static bool look(struct call *c, struct ks_value *v)
 {
     int err = ks_peek(&c->ks, c->argv[2], v);
+    if (err == E_OK || err == E_NOTFOUND) ks_tally_look(&c->ks, err == E_OK);
     if (err == E_OK) return true;
     if (err == E_NOTFOUND)
         reply_null(c);
@@ -49,6 +50,7 @@ void cmd_object_refcount(struct call *c)
 static bool usage(struct call *c, struct ks_usage *u)
 {
     int err = ks_usage(&c->ks, c->argv[2], u);
+    if (err == E_OK || err == E_NOTFOUND) ks_tally_look(&c->ks, err == E_OK);
     if (err == E_OK) return true;
     if (err == E_NOTFOUND)
         reply_null(c);

@@ -1,20 +1,29 @@
 /* Reading strings, whole or in part, and writing into them. */
 #include "modules/string/string.h"
 
-bool string_get(struct call *c, slice key, struct ks_value *out, bool *found)
+static bool is_string(struct call *c, int err, const struct ks_value *v, bool *found)
 {
-    int err = ks_get(&c->ks, key, out);
     *found = err == E_OK;
     if (err == E_NOTFOUND) return true;
     if (err != E_OK) {
         reply_failure(c, err);
         return false;
     }
-    if (__builtin_expect(out->type != TYPE_STRING, 0)) {
+    if (__builtin_expect(v->type != TYPE_STRING, 0)) {
         reply_wrongtype(c);
         return false;
     }
     return true;
+}
+
+bool string_get(struct call *c, slice key, struct ks_value *out, bool *found)
+{
+    return is_string(c, ks_get(&c->ks, key, out), out, found);
+}
+
+bool string_get_to_write(struct call *c, slice key, struct ks_value *out, bool *found)
+{
+    return is_string(c, ks_peek(&c->ks, key, out), out, found);
 }
 
 bool string_fits(struct call *c, uint64_t old_bytes, uint64_t more_bytes)
@@ -87,7 +96,7 @@ void cmd_setrange(struct call *c)
     slice bytes = c->argv[3];
     if (!arg_i64(c, 2, &offset)) return;
     if (offset < 0) return reply_error(c, "ERR offset is out of range");
-    if (!string_get(c, c->argv[1], &v, &found)) return;
+    if (!string_get_to_write(c, c->argv[1], &v, &found)) return;
     if (bytes.n == 0) return reply_int(c, found ? (int64_t)v.blob.n : 0);
     if (!string_fits(c, (uint64_t)offset, bytes.n)) return;
     int err = ks_splice(&c->ks, c->argv[1], (uint64_t)offset, bytes, &len);
@@ -102,7 +111,7 @@ void cmd_append(struct call *c)
     bool found;
     slice bytes = c->argv[2];
     uint64_t len = bytes.n;
-    if (!string_get(c, c->argv[1], &v, &found)) return;
+    if (!string_get_to_write(c, c->argv[1], &v, &found)) return;
     if (found && !string_fits(c, v.blob.n, bytes.n)) return;
     int err = found ? ks_splice(&c->ks, c->argv[1], v.blob.n, bytes, &len) : ks_put(&c->ks, c->argv[1], TYPE_STRING, bytes, NULL);
     if (err != E_OK) return reply_failure(c, err);

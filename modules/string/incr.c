@@ -17,7 +17,7 @@ static void add(struct call *c, int64_t by)
     int64_t value = 0;
     char text[24];
     bool found;
-    if (!string_get(c, c->argv[1], &v, &found)) return;
+    if (!string_get_to_write(c, c->argv[1], &v, &found)) return;
     if (found && !num_parse_i64(v.blob, &value)) return reply_not_integer(c);
     if (__builtin_add_overflow(value, by, &value)) return reply_error(c, "ERR increment or decrement would overflow");
     int err = put_number(c, text, num_format_i64(text, value), 0);
@@ -54,7 +54,7 @@ void cmd_incrbyfloat(struct call *c)
     long double value = 0, by;
     char text[NUM_TEXT_MAX];
     bool found;
-    if (!string_get(c, c->argv[1], &v, &found)) return;
+    if (!string_get_to_write(c, c->argv[1], &v, &found)) return;
     if ((found && !num_parse_ldouble(v.blob, &value)) || !num_parse_ldouble(c->argv[2], &by))
         return reply_error(c, "ERR value is not a valid float");
     value += by;

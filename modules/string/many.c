@@ -49,7 +49,7 @@ void cmd_msetnx(struct call *c)
     if (!pairs(c)) return;
     for (int i = 1; i < c->argc; i += 2) {
         struct ks_value v;
-        int err = ks_stat(&c->ks, c->argv[i], true, &v);
+        int err = ks_look(&c->ks, c->argv[i], KS_USE, &v);
         if (err == E_OK) return reply_int(c, 0);
         if (err != E_NOTFOUND) return reply_failure(c, err);
     }

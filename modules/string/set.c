@@ -104,7 +104,7 @@ static void set_after_look(struct call *c, const struct options *o, const struct
         if (!string_get(c, c->argv[1], &v, &found)) return;
         if (found) buf_add_slice(&old, v.blob);
     } else {
-        int err = ks_stat(&c->ks, c->argv[1], true, &v);
+        int err = ks_look(&c->ks, c->argv[1], KS_USE, &v);
         if (err != E_OK && err != E_NOTFOUND) return reply_failure(c, err);
         found = err == E_OK;
     }
@@ -150,7 +150,7 @@ void cmd_set(struct call *c)
 void cmd_setnx(struct call *c)
 {
     struct ks_value v;
-    int err = ks_stat(&c->ks, c->argv[1], true, &v);
+    int err = ks_look(&c->ks, c->argv[1], KS_USE, &v);
     if (err == E_OK) return reply_int(c, 0);
     if (err == E_NOTFOUND) err = ks_put(&c->ks, c->argv[1], TYPE_STRING, c->argv[2], NULL);
     if (err != E_OK) return reply_failure(c, err);

@@ -6,6 +6,8 @@
 
 /* Looks a string up. True: *out is set, or *found is false. False: an error has been replied (wrong type, failure). */
 bool string_get(struct call *c, slice key, struct ks_value *out, bool *found);
+/* The same before it is written: no hit, no miss; writing is the access. */
+bool string_get_to_write(struct call *c, slice key, struct ks_value *out, bool *found);
 /* Replies the error when a string of this many bytes would be over the limit. */
 bool string_fits(struct call *c, uint64_t old_bytes, uint64_t more_bytes);
 

@@ -46,6 +46,7 @@ struct ks_ctx {
     slice by;                 /* ACL user, empty = default */
     bool late_hashes;         /* documents' hashes may come late: see ks_hash_finish */
     bool still;               /* only reads come: what is due is absent, but its removal is not written */
+    bool no_touch;            /* reads are no accesses of keys */
     /* outputs, accumulated: the server resets them per command or per turn as it needs */
     uint64_t end;             /* end address of the newest node written through this context */
     uint64_t last_seq;        /* its seq */
@@ -89,8 +90,12 @@ struct ks_value {             /* borrowed; valid until the next write or the end
  * written when the context may write). E_CORRUPT, E_IO: refuse the command. */
 API int ks_get(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK;
 API int ks_peek(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK; /* the same, and counts as no access */
-/* The same without the bytes (blob empty, blob_bytes not known): for EXISTS, TYPE, TTL. Does not count as an access when `peek`. */
-API int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) MUST_CHECK;
+/* The same without the bytes (blob empty, blob_bytes not known): for EXISTS, TYPE, TTL. Counts as what is said: KS_USE, an access of the key, whose idle time begins
+ * anew; KS_TALLY, a hit or a miss of the database. As Redis counts, reads are both or only tallied, looks before a write are only uses. */
+enum ks_counts { KS_NOTHING, KS_USE = 1, KS_TALLY = 2 };
+API int ks_look(struct ks_ctx *c, slice key, unsigned counts, struct ks_value *out) MUST_CHECK;
+static inline int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) { return ks_look(c, key, peek ? KS_NOTHING : KS_USE | KS_TALLY, out); }
+API void ks_tally_look(struct ks_ctx *c, bool found); /* of a look that counted as nothing */
 /* Starts memory fetches for keys that will be looked up soon (a pipeline's). Cheap; may do nothing. */
 API void ks_prefetch(struct ks_ctx *c, const slice *keys, size_t n);
 /* Newest seqs of keys of a lineage, as far as memory knows them: 0 where it does not (then the index does). Takes their locks itself. */

@@ -15,7 +15,7 @@ static void tell(const struct entry *e, bool bytes, struct ks_value *out)
     out->hash = entry_hash(e);
 }
 
-static void tally_look(struct ks_ctx *c, bool found)
+void ks_tally_look(struct ks_ctx *c, bool found)
 {
     struct gate *g = &c->ks->gates[c->loop];
     if (found)
@@ -43,9 +43,9 @@ static inline __attribute__((always_inline)) int get(struct ks_ctx *c, slice key
     struct place p;
     int err = look(c, key, &p);
     if (err == E_OK && !(p.e->marks & ENTRY_LOADED)) err = place_load(c, &p);
-    if (!peek && (err == E_OK || err == E_NOTFOUND)) tally_look(c, err == E_OK);
+    if (!peek && (err == E_OK || err == E_NOTFOUND)) ks_tally_look(c, err == E_OK);
     if (err != E_OK) return err;
-    if (!peek) place_use(c, p.e);
+    if (!peek && !c->no_touch) place_use(c, p.e);
     tell(p.e, true, out);
     return E_OK;
 }
@@ -60,14 +60,14 @@ int ks_peek(struct ks_ctx *c, slice key, struct ks_value *out)
     return c->viewing ? view_get(c, key, out) : get(c, key, true, out);
 }
 
-int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out)
+int ks_look(struct ks_ctx *c, slice key, unsigned counts, struct ks_value *out)
 {
     struct place p;
     if (__builtin_expect(c->viewing, 0)) return view_get(c, key, out);
     int err = look(c, key, &p);
-    if (!peek && (err == E_OK || err == E_NOTFOUND)) tally_look(c, err == E_OK);
+    if ((counts & KS_TALLY) && (err == E_OK || err == E_NOTFOUND)) ks_tally_look(c, err == E_OK);
     if (err != E_OK) return err;
-    if (!peek) place_use(c, p.e);
+    if ((counts & KS_USE) && !c->no_touch) place_use(c, p.e);
     tell(p.e, false, out);
     return E_OK;
 }

@@ -132,6 +132,7 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
     struct node n;
     node_start(&n, p, NODE_PUT, type);
     bool was = p->e != NULL && entry_live(p->e), had_expiry = was && (p->e->marks & ENTRY_EXPIRES) != 0, late = false;
+    bool due = had_expiry && place_due(c, p->e); /* it ended before what is written now */
     n.payload = blob;
     n.expire_ms = expiry_after(c, p, w);
     n.flags = w != NULL ? w->flags & NODE_ENC_RAW : 0;
@@ -147,6 +148,7 @@ static int put_at(struct ks_ctx *c, struct place *p, uint8_t type, slice blob, c
         err = write_node(c, &n, type == TYPE_DOCUMENT || (w != NULL && w->want_hash), r);
     if (err != E_OK) return err;
     count(c, p->line, !was, (n.expire_ms != 0) - had_expiry);
+    if (due) ks_tally(c->ks, &c->ks->expired, 1);
     unsigned marks = ENTRY_LOADED | ENTRY_USED;
     if (n.expire_ms != 0) marks |= ENTRY_EXPIRES;
     if (type == TYPE_DOCUMENT) marks |= ENTRY_HASHED;

@@ -50,7 +50,7 @@ static void debug_object(struct call *c)
     struct ks_usage u = {0};
     ks_enter(&c->ks, KS_SHARED, &c->argv[2], 1);
     int rc = ks_usage(&c->ks, c->argv[2], &u);
-    if (rc == E_OK) rc = ks_get(&c->ks, c->argv[2], &v);
+    if (rc == E_OK) rc = ks_peek(&c->ks, c->argv[2], &v);
     if (rc == E_NOTFOUND)
         reply_error(c, "ERR no such key");
     else if (rc < 0)
@@ -85,7 +85,7 @@ static int value_digest(struct ks_ctx *ks, slice key, bool with_key, uint8_t dig
 {
     struct ks_value v;
     struct buf b = {0};
-    int rc = ks_get(ks, key, &v);
+    int rc = ks_peek(ks, key, &v);
     if (rc < 0) return rc;
     if (with_key) {
         buf_add_byte(&b, (uint8_t)ks->db);

@@ -203,6 +203,7 @@ void dispatch_prepare(struct client *c, struct call *call, const slice *argv, in
     call->ks.now_ms = c->loop->now_ms;
     call->ks.end = c->end;
     call->ks.last_seq = c->last_seq;
+    call->ks.no_touch = (c->flags & CLIENT_NO_TOUCH) != 0;
     if (__builtin_expect(c->flags & CLIENT_VIEW, 0)) view_apply(c, &call->ks);
 }
 

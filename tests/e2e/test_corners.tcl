@@ -89,6 +89,55 @@ foreach p [list $varve_port $redis_port] {
 }
 expect [expr {[lindex $counted 0] eq [lindex $counted 1]}] "INFO commandstats errorstats" $counted
 
+# ---- what is a hit, a miss, an access of the key, an expired key ----
+proc stats {s} {
+    lassign [resp_ask $s {INFO stats}] type text
+    foreach name {keyspace_hits keyspace_misses expired_keys} { regexp "$name:(\\d+)" $text all n; lappend out $n }
+    return $out
+}
+proc looked {p} {
+    set out {}
+    set s [resp_connect $p 2]
+    foreach c {{SET k abcd} {SET other x} {DEBUG SET-ACTIVE-EXPIRE 0}} { resp_ask $s $c }
+    set payload [lindex [resp_ask $s {DUMP k}] 1]
+    foreach c {
+        {GET k} {EXISTS k k} {TYPE k} {TTL k} {PEXPIRETIME k} {OBJECT ENCODING k} {OBJECT REFCOUNT k} {OBJECT IDLETIME k} {TOUCH k} {STRLEN k} {GETRANGE k 0 1} {DUMP k} {MGET k k} {GETEX k} {GETEX k EX 100}
+        {SET k defg NX} {SET k defg NX GET} {SETNX k defg} {MSETNX k defg z 1} {EXPIRE k 100} {PEXPIREAT k 33177117420000 XX} {PERSIST k} {APPEND k x} {SETRANGE k 0 x} {INCR k} {INCRBYFLOAT k x} {LCS k k} {COPY k zz}
+        {COPY other k} {RENAMENX other k} {RENAME k k} {MOVE k 0} {SCAN 0} {KEYS *} {WATCH k} {DEBUG OBJECT k} {DEBUG DIGEST-VALUE k} {GETSET k defg} {RESTORE k 0 x} {UNLINK k} {GETDEL k} {SUBSTR k 0 0} {MSET k defg}
+    } {
+        foreach state {there missing due} {
+            if {$state eq "due" && [lindex $c 0] in {KEYS DEBUG SCAN}} continue ;# these remove nothing there
+            foreach d {k zz} { resp_ask $s [list DEL $d] }
+            if {$state ne "missing"} { resp_ask $s [list RESTORE k 0 $payload IDLETIME 1000] }
+            if {$state eq "due"} {
+                resp_ask $s {PEXPIRE k 1}
+                resp_ask $s {DEBUG SLEEP 0.003}
+            }
+            set before [stats $s]
+            resp_ask $s $c
+            set line [list $c $state]
+            foreach a $before b [stats $s] { lappend line [expr {$b - $a}] }
+            if {$state eq "there" && $c ni {{INCR k} {INCRBYFLOAT k x}}} {
+                set idle [lindex [resp_ask $s {OBJECT IDLETIME k}] 1]
+                lappend line [expr {$idle eq "$" ? "gone" : $idle >= 1000 ? "idle" : "used"}]
+            }
+            lappend out $line
+        }
+    }
+    close $s
+    return $out
+}
+foreach a [looked $varve_port] b [looked $redis_port] { expect [expr {$a eq $b}] "hits, misses, expired, use: $a, with redis-server $b" }
+set s [resp_connect $varve_port 2]
+resp_ask $s {SET k abcd}
+set payload [lindex [resp_ask $s {DUMP k}] 1]
+resp_ask $s [list RESTORE k 0 $payload REPLACE IDLETIME 1000]
+foreach c {{CLIENT NO-TOUCH on} {GET k} {MGET k} {EXPIRE k 100}} { resp_ask $s $c }
+expect [expr {[lindex [resp_ask $s {OBJECT IDLETIME k}] 1] >= 1000}] "under CLIENT NO-TOUCH reads are no accesses"
+resp_ask $s {TOUCH k}
+expect [expr {[lindex [resp_ask $s {OBJECT IDLETIME k}] 1] < 1000}] "but TOUCH is one"
+close $s
+
 # ---- a connection that closes itself has its answer first, on one thread and on two ----
 start $server --store memory --threads 2
 foreach p [list $varve_port $port $redis_port] {

@@ -103,6 +103,22 @@ static void test_usage_knows_idle_time_and_frequency(void **state)
     assert_int_equal(ks_stat(&f->c, S("k"), true, &v), E_OK);
     assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
     assert_true(u.idle_ms >= 4000); /* a peek is no access */
+    struct ks_stats before, after;
+    ks_get_stats(f->ks, &before);
+    assert_int_equal(ks_look(&f->c, S("k"), KS_TALLY, &v), E_OK);
+    assert_int_equal(ks_look(&f->c, S("none"), KS_TALLY, &v), E_NOTFOUND);
+    assert_int_equal(ks_look(&f->c, S("none"), KS_USE, &v), E_NOTFOUND);
+    f->c.no_touch = true;
+    assert_value(f, "k", "v");
+    assert_int_equal(ks_look(&f->c, S("k"), KS_USE, &v), E_OK);
+    f->c.no_touch = false;
+    ks_get_stats(f->ks, &after);
+    assert_true(after.hits == before.hits + 2 && after.misses == before.misses + 1);
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_true(u.idle_ms >= 4000); /* none of these was one either */
+    assert_int_equal(ks_look(&f->c, S("k"), KS_USE, &v), E_OK);
+    assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
+    assert_int_equal(u.idle_ms, 0);
     for (int i = 0; i < 1000; i++) assert_value(f, "k", "v");
     assert_int_equal(ks_usage(&f->c, S("k"), &u), E_OK);
     assert_int_equal(u.idle_ms, 0);
