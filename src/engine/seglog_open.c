@@ -157,7 +157,8 @@ static int read_all(struct reading *r)
             continue;
         }
         const char *why = rc == E_OK ? "another seq is expected here" : rc == E_END ? "no record here" : "no valid record here";
-        if (rc == E_OK) r->scan.at = rec.offset, rc = E_CORRUPT;
+        /* One that fits but for its cut would be found in the same place again. */
+        if (rc == E_OK) r->scan.at = rec.offset + (seq_fits(r, rec.seq) ? 4 : 0), rc = E_CORRUPT;
         if (r->scan.at > r->used) r->used = r->scan.at;
         if (rc == E_END && r->scan.at == r->scan.limit) break;
         if (rc == E_END || rc == E_CORRUPT) rc = step_over(r, why);

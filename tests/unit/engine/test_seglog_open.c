@@ -1,6 +1,11 @@
 /* Opening what crashes, decay and clumsy hands leave: cut, refused or salvaged, and never in silence. */
 #include "logwork.h"
 
+#include "base/codec.h"
+#include "engine/segment.h"
+
+#include <unistd.h>
+
 #define SEG1 "/store/log/0000000000000001-0000.seg"
 #define IDX1 "/store/log/0000000000000001-0000.idx"
 
@@ -128,7 +133,35 @@ static void test_flip_everywhere(void **state)
     os_free(&os);
 }
 
-/* The same behind the end: the zero tail is not believed, whatever is in it. */
+/* A record that says its commit was cut, whole and with the seq that is due, but in a segment that no compaction wrote. */
+static void test_cut_where_none_can_be(void **state)
+{
+    struct os *os = small_store(30);
+    struct seglog *l;
+    struct seglog_report rep;
+    struct os_file *f;
+    uint8_t raw[65536];
+    uint64_t at = SEGMENT_HEADER_BYTES, there, seq = 1;
+    assert_true(log_bytes(os) <= sizeof raw);
+    assert_int_equal(os_open(os, SEG1, OS_WRITE, &f), E_OK);
+    assert_int_equal(os_read_full(os, f, 0, raw, log_bytes(os)), E_OK);
+    for (; seq < 8 || get_u32(raw + at) & RECORD_MORE; seq++) at += record_bytes(get_u32(raw + at));
+    uint32_t node = get_u32(raw + at) & RECORD_LENGTH, word = record_seal_cut(raw + at, node, 1); /* the next record's length goes */
+    put_u32(raw + at, word);
+    assert_int_equal(os_write(os, f, at, raw + at, record_bytes(word)), E_OK);
+    os_close(os, &f);
+    alarm(20); /* it was looked at for ever */
+    assert_int_equal(open_as(os, false, true, &l, &rep), E_CORRUPT);
+    assert_int_equal(rep.lost_from, work_commit_first(seq));
+    assert_int_equal(open_as(os, true, true, &l, &rep), E_OK);
+    alarm(0);
+    check_partial(l, 30, &there);
+    assert_true(there >= 20);
+    seglog_close(&l);
+    os_free(&os);
+}
+
+/* Dirt behind the end: the zero tail is not believed, whatever is in it. */
 static void test_dirt_behind_the_end(void **state)
 {
     struct os *os = small_store(10);
@@ -482,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_lost_end),
         cmocka_unit_test(test_half_commit),
         cmocka_unit_test(test_hole),
+        cmocka_unit_test(test_cut_where_none_can_be),
         cmocka_unit_test(test_sidecars_are_rebuilt),
         cmocka_unit_test(test_unsealed_are_sealed),
         cmocka_unit_test(test_damage_in_the_middle),
