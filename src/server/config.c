@@ -40,6 +40,8 @@ struct row {
 #define IDLE CONFIG_IDLE
 #define HIDDEN CONFIG_HIDDEN
 #define OWN CONFIG_OWN
+#define OR_ZERO CONFIG_OR_ZERO
+#define POWER CONFIG_POWER
 #define BOOL(id, name, alias, flags, value) {name, alias, KIND_BOOL, flags, 0, 1, value, NULL, NULL, NULL},
 #define ENUM(id, name, alias, flags, words, value) {name, alias, KIND_ENUM, flags, 0, 0, value, words, NULL, NULL},
 #define INT(id, name, alias, flags, low, high, value) {name, alias, KIND_INT, flags, low, high, value, NULL, NULL, NULL},
@@ -177,8 +179,10 @@ static const char *parse_number(const struct row *r, slice value, int64_t *out, 
     } else if (!num_parse_i64(value, out)) {
         return "argument couldn't be parsed into an integer";
     }
-    if (*out >= r->low && *out <= r->high) return NULL;
-    snprintf(error, CONFIG_ERROR_MAX, "argument must be between %lld and %lld inclusive", (long long)r->low, (long long)r->high);
+    bool zero = r->flags & OR_ZERO;
+    if (zero && *out == 0) return NULL;
+    if (*out >= r->low && *out <= r->high) return (r->flags & POWER) && (*out & (*out - 1)) ? "argument must be a power of two" : NULL;
+    snprintf(error, CONFIG_ERROR_MAX, "argument must be %sbetween %lld and %lld inclusive", zero ? "0 or " : "", (long long)r->low, (long long)r->high);
     return error;
 }
 

@@ -7,6 +7,7 @@
  *
  * Flags: FIXED = only at start; GUARDED = only with enable-protected-configs; SECRET = not shown in logs;
  * OWN = not Redis's: a fixed one may be set to what it is, so that tools that write back all they read get along;
+ * OR_ZERO = 0 may stand for the default, whatever the range; POWER = a power of two;
  * IDLE = accepted, kept and shown, but without effect in this server (what it would steer does not exist here or works differently).
  * No include guard: it is meant to be included more than once. */
 
@@ -21,8 +22,9 @@ ENUM(STORE, "store", NULL, FIXED | OWN, words_store, 0)
 INT(THREADS, "threads", NULL, FIXED | OWN, 0, 64, 0)
 MEM(CACHE_MEMORY, "cache-memory", NULL, FIXED | OWN, 0, INT64_MAX, 0)
 MEM(CHECKPOINT_BYTES, "checkpoint-bytes", NULL, FIXED | OWN, 0, INT64_MAX, 0)
-MEM(SEGMENT_BYTES, "segment-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
-MEM(RING_BYTES, "ring-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
+/* What a segment and the ring can be (engine/seglog.h, engine/ring.h). */
+MEM(SEGMENT_BYTES, "segment-bytes", NULL, FIXED | OWN | OR_ZERO, 1 << 16, 1 << 30, 0)
+MEM(RING_BYTES, "ring-bytes", NULL, FIXED | OWN | OR_ZERO | POWER, 1 << 16, 1 << 27, 0)
 MEM(INDEX_BUFFER_BYTES, "index-buffer-bytes", NULL, FIXED | OWN, 0, 1 << 30, 0)
 BOOL(SALVAGE, "salvage", NULL, FIXED | OWN, 0)
 /* ENGINE_TOKEN_WINDOW_MS at most: compaction keeps nodes with a token no longer than that. */

@@ -104,6 +104,39 @@ static void several_are_set_all_or_none(void **state)
     config_fini(&c);
 }
 
+/* What the store cannot be opened with is refused when it is named, not when it is used. */
+static void sizes_have_a_default_and_a_range(void **state)
+{
+    static const struct {
+        const char *name, *value, *why; /* NULL: taken */
+    } cases[] = {
+        {"segment-bytes", "0", NULL},
+        {"segment-bytes", "64kb", NULL},
+        {"segment-bytes", "1gb", NULL},
+        {"segment-bytes", "65535", "argument must be 0 or between 65536 and 1073741824 inclusive"},
+        {"segment-bytes", "1", "argument must be 0 or between 65536 and 1073741824 inclusive"},
+        {"segment-bytes", "1073741825", "argument must be 0 or between 65536 and 1073741824 inclusive"},
+        {"ring-bytes", "0", NULL},
+        {"ring-bytes", "64kb", NULL},
+        {"ring-bytes", "128mb", NULL},
+        {"ring-bytes", "100000", "argument must be a power of two"},
+        {"ring-bytes", "32768", "argument must be 0 or between 65536 and 134217728 inclusive"},
+        {"ring-bytes", "256mb", "argument must be 0 or between 65536 and 134217728 inclusive"},
+    };
+    struct config c;
+    config_init(&c);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int id = config_find(slice_str(cases[i].name));
+        assert_true(id >= 0);
+        const char *why = config_preset(&c, (enum config_id)id, slice_str(cases[i].value), error);
+        if (cases[i].why)
+            assert_string_equal(why, cases[i].why);
+        else
+            assert_null(why);
+    }
+    config_fini(&c);
+}
+
 static bool refuse_big(void *ctx, enum config_id id, const char **why)
 {
     struct config *c = ctx;
@@ -167,7 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_default_round_trips),    cmocka_unit_test(wrong_values_are_named),       cmocka_unit_test(several_are_set_all_or_none),
-        cmocka_unit_test(the_owner_may_refuse),        cmocka_unit_test(values_take_their_shown_form), cmocka_unit_test(patterns_show_both_names_and_hide_some),
+        cmocka_unit_test(sizes_have_a_default_and_a_range), cmocka_unit_test(the_owner_may_refuse),
+        cmocka_unit_test(values_take_their_shown_form), cmocka_unit_test(patterns_show_both_names_and_hide_some),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
