@@ -9,7 +9,7 @@
  * Beyond that, damage to a record or to the manifest must be noticed by someone, and DVERIFY's walk over the log must report a record that cannot be read.
  *
  *   test_flips                          the default set: every byte of headers, sidecars, manifest and mark, a stride over the rest; every sector zeroed,
- *                                       every file cut at several places and removed
+ *                                       every file cut at several places and removed. Then a bit of every byte of every file of a smaller store
  *   test_flips --bits 8                 every byte of every file, all eight bits
  *   test_flips --points N [--seed S]    N random places (0: without end) */
 #include "answers.h"
@@ -53,12 +53,14 @@ static struct store {
     struct answers want, got, later;
 } store;
 
+static bool small; /* fewer keys and rounds, so that every byte can be spoiled */
 static struct place now; /* for the handler of signals */
 static uint64_t points, failed, refused_at_open, refused_later, unharmed;
 
 static const char *const keys[] = {"s:0",    "s:1",    "s:2",    "s:3",    "s:4",    "s:5",    "s:6",    "s:7",    "long:a",
                                    "long:b", "t:0",    "t:1",    "t:2",    "user:0", "user:1", "user:2", "user:3", "user:4",
                                    "user:5", "user:6", "user:7", "bulk:0", "bulk:1", "bulk:2", "never"};
+static const char *const few_keys[] = {"s:0", "s:3", "s:6", "long:a", "t:0", "user:0", "user:1", "user:3", "bulk:0", "never"};
 
 /* ---- the store ---- */
 
@@ -126,7 +128,7 @@ static void write_batch(struct ks_ctx *c, unsigned i)
     MUST(ks_commit(c));
 }
 
-/* About 20 nodes. */
+/* About 20 nodes, or 12. */
 static void write_some(struct os *os, struct ks_ctx *c, unsigned i)
 {
     uint64_t len;
@@ -135,16 +137,16 @@ static void write_some(struct os *os, struct ks_ctx *c, unsigned i)
     os_sim_advance(os, 200000);
     c->now_ms = engine_now_ms(ks_engine(c->ks));
     c->db = i % 4 == 3 ? 1 : 0;
-    for (unsigned k = 0; k < 4; k++) put_string(c, keys[(i + k * 3) % 8], i, 0);
+    for (unsigned k = 0; k < (small ? 1 : 4); k++) put_string(c, keys[(i + k * 3) % 8], i, 0);
     put_string(c, keys[10 + i % 3], i, c->now_ms + (i % 2 ? 300 : 100000000));
     memset(big, 'a' + (int)(i % 26), sizeof big);
-    if (i % 6 == 0)
+    if (i % (small ? 100 : 6) == 0)
         MUST(ks_put(c, slice_str("long:a"), TYPE_STRING, slice_of(big, sizeof big), NULL));
     else
         MUST(ks_splice(c, slice_str("long:a"), 1000 + i * 9, slice_str("spliced"), &len));
     if (i % 4 == 1) MUST(ks_set_expiry(c, slice_str("long:a"), c->now_ms + 50000000 + i));
     c->db = 0;
-    for (unsigned k = 0; k < 4; k++) put_document(c, (i * 3 + k) % 8, i + k);
+    for (unsigned k = 0; k < (small ? 1 : 4); k++) put_document(c, (i * 3 + k) % 8, i + k);
     for (unsigned k = 0; k < 2; k++) put_link(c, (i + k) % 8, (i * 5 + k + 1) % 8, i % 3 == 2);
     int rc = i % 2 ? ks_delete(c, slice_str(keys[13 + i % 8]), NULL) : ks_delete(c, slice_str(keys[i % 8]), NULL);
     MUST(rc == E_NOTFOUND ? E_OK : rc);
@@ -169,15 +171,21 @@ static void end_round(struct engine *e, unsigned point)
     store.q.point[point] = m.last_seq;
 }
 
+static void write_rounds(struct os *os, struct ks_ctx *c, unsigned *i, unsigned upto)
+{
+    for (; *i < upto; ++*i)
+        if (!small || *i % 3 == 0) write_some(os, c, *i);
+}
+
 static void write_everything(struct os *os, struct engine *e, struct ks_ctx *c)
 {
     unsigned i = 0;
-    for (; i < 6; i++) write_some(os, c, i);
+    write_rounds(os, c, &i, 6);
     define_index(c);
     MUST(engine_checkpoint(e));
     MUST(engine_compact(e, &(struct compact_options){.keep_versions = 3, .prefix = slice_str("s:")}, NULL));
     end_round(e, 0);
-    for (; i < 10; i++) write_some(os, c, i);
+    write_rounds(os, c, &i, 10);
     MUST(engine_checkpoint(e));
     MUST(seglog_roll(e->log));
     end_round(e, 1);
@@ -185,11 +193,11 @@ static void write_everything(struct os *os, struct engine *e, struct ks_ctx *c)
     put_string(c, "s:5", 77, 0);
     MUST(ks_flush(c, 1));
     MUST(ks_swap(c, 1, 2));
-    for (; i < 14; i++) write_some(os, c, i);
+    write_rounds(os, c, &i, 14);
     end_round(e, 2);
     MUST(engine_checkpoint(e));
     MUST(seglog_roll(e->log));
-    for (; i < 16; i++) write_some(os, c, i);
+    write_rounds(os, c, &i, 16);
     MUST(engine_checkpoint(e));
     end_round(e, 3);
     write_some(os, c, i++);
@@ -235,6 +243,7 @@ static void make_store(void)
     MUST(ks_open(&(struct ks_options){.engine = e, .databases = ASK_DATABASES, .loops = 1}, &ks));
     struct ks_ctx c = {.ks = ks};
     store.q = (struct questions){.keys = keys, .n_keys = sizeof keys / sizeof *keys, .token = "token-7"};
+    if (small) store.q.keys = few_keys, store.q.n_keys = sizeof few_keys / sizeof *few_keys;
     write_everything(os, e, &c);
     for (size_t i = 0; i < DIRS; i++) MUST(os_list(os, dirs[i], take_file, &(struct listing){os, dirs[i]}));
     ks_close(&ks);
@@ -361,6 +370,7 @@ static bool ask_again(struct os *os, struct engine **e, struct keyspace **ks)
 
 static bool one_point(struct place p)
 {
+    bool goes_on = points % 4 < 2 && (!small || points % 16 < 2);
     struct engine *e;
     struct keyspace *ks;
     size_t hard = 0;
@@ -375,12 +385,21 @@ static bool one_point(struct place p)
     refused_at_open += got == OUT_REFUSED;
     refused_later += got == OUT_ANSWERED && hard > 0;
     unharmed += got == OUT_ANSWERED && hard == 0;
-    if (good && got == OUT_ANSWERED && points % 4 < 2) good = ask_again(os, &e, &ks);
+    if (good && got == OUT_ANSWERED && goes_on) good = ask_again(os, &e, &ks);
     close_both(&e, &ks);
     os_free(&os);
     points++;
     failed += !good;
     return good;
+}
+
+static void forget_store(void)
+{
+    for (size_t i = 0; i < store.n; i++) buf_fini(&store.file[i].bytes);
+    answers_fini(&store.want);
+    answers_fini(&store.got);
+    answers_fini(&store.later);
+    memset(&store, 0, sizeof store);
 }
 
 /* ---- which points ---- */
@@ -392,7 +411,7 @@ static void every_flip(const struct file *f, bool all_bits)
         for (unsigned bit = 0; bit < 8; bit++)
             if (all_bits || bit == at * 5 % 8) (void)one_point((struct place){FLIP, f, at, bit});
         bool ends = at < END_BYTES || at + END_BYTES >= f->used;
-        at += all_bits || f->bytes.n <= WHOLE_BYTES || (ends && at < f->used) ? 1 : at < f->used ? STRIDE : 4099;
+        at += all_bits || (small && at < f->used) || f->bytes.n <= WHOLE_BYTES || (ends && at < f->used) ? 1 : at < f->used ? STRIDE : 4099;
     }
 }
 
@@ -404,6 +423,17 @@ static void every_loss(const struct file *f)
         if (at % (4 * SECTOR) == 0) (void)one_point((struct place){CUT, f, at + 77 < f->used ? at + 77 : f->used - 1, 0});
     }
     (void)one_point((struct place){REMOVE, f, 0, 0});
+}
+
+static void every_file(bool all_bits, bool losses)
+{
+    for (size_t i = 0; i < store.n; i++) {
+        uint64_t before = points;
+        every_flip(&store.file[i], all_bits);
+        if (losses) every_loss(&store.file[i]);
+        printf("  %-32s %7zu bytes (%zu used), %5llu points\n", store.file[i].path, store.file[i].bytes.n, store.file[i].used,
+               (unsigned long long)(points - before));
+    }
 }
 
 static void random_points(uint64_t n, uint64_t seed)
@@ -441,9 +471,10 @@ static void learn_answers(void)
     }
     printf("%zu files, %llu nodes, %zu questions, %zu with an answer, %zu bytes of answers\n", store.n,
            (unsigned long long)store.q.last_seq, store.want.n, found, rows);
+    uint64_t before = points;
     for (points = 0; points < 2; points++)
         if (!ask_again(os, &e, &ks)) failed++;
-    points = 0;
+    points = before;
     close_both(&e, &ks);
     os_free(&os);
 }
@@ -465,14 +496,16 @@ int main(int argc, char **argv)
     signal(SIGABRT, died);
     signal(SIGSEGV, died);
     signal(SIGBUS, died);
-    for (size_t i = 0; !random && i < store.n; i++) {
-        uint64_t before = points;
-        every_flip(&store.file[i], all_bits);
-        every_loss(&store.file[i]);
-        printf("  %-32s %7zu bytes (%zu used), %5llu points\n", store.file[i].path, store.file[i].bytes.n, store.file[i].used,
-               (unsigned long long)(points - before));
+    if (random) {
+        random_points(n ? n : UINT64_MAX, seed);
+    } else {
+        every_file(all_bits, true);
+        forget_store();
+        small = true;
+        make_store();
+        learn_answers();
+        every_file(all_bits, false);
     }
-    if (random) random_points(n ? n : UINT64_MAX, seed);
     printf("refused at open %llu, refused an answer %llu, unharmed %llu\n", (unsigned long long)refused_at_open,
            (unsigned long long)refused_later, (unsigned long long)unharmed);
     printf("flip points: %llu passed, %llu failed\n", (unsigned long long)(points - failed), (unsigned long long)failed);
