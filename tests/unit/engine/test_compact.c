@@ -32,6 +32,12 @@ static void count_bad(void *ctx, uint64_t seq, const char *why)
     print_error("seq %llu: %s\n", (unsigned long long)seq, why);
 }
 
+static int count_segment(void *ctx, const char *name)
+{
+    *(uint64_t *)ctx += strstr(name, ".seg") != NULL;
+    return 0;
+}
+
 static void keeps_newest_only(void **state)
 {
     struct world w = {0};
@@ -60,6 +66,9 @@ static void keeps_newest_only(void **state)
     struct engine_stats s;
     engine_get_stats(w.e, &s);
     assert_int_equal(s.bytes_log, real.bytes_after);
+    uint64_t files = 0; /* what was replaced is gone from the disk */
+    assert_int_equal(os_list(w.os, "/db/log", count_segment, &files), E_OK);
+    assert_int_equal(files, s.segments);
     for (int round = 0; round < 2; round++) {
         check_all(&w, nodes - WORLD_KEYS);
         struct verify_found f = {0};
