@@ -54,7 +54,7 @@ static void cmd_config_set(struct call *c)
 
 static void cmd_config_rewrite(struct call *c)
 {
-    const char *why = config_rewrite(&server_of(c)->config);
+    const char *why = config_rewrite(&server_of(c)->config, false);
     if (why)
         reply_error(c, "ERR %s", why);
     else

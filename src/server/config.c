@@ -54,6 +54,9 @@ static const struct row rows[CFG_COUNT] = {
 const char *config_name(enum config_id id) { return rows[id].name; }
 unsigned config_flags(enum config_id id) { return rows[id].flags; }
 
+static slice owned(slice s) { return slice_of(mem_dup(s.p ? s.p : (const uint8_t *)"", s.n), s.n); }
+static void disown(slice s) { mem_free((void *)(uintptr_t)s.p); }
+
 void config_init(struct config *c)
 {
     memset(c, 0, sizeof *c);
@@ -61,13 +64,13 @@ void config_init(struct config *c)
     mutex_init(&c->setting, "setting", RANK_SETTING);
     for (int i = 0; i < CFG_COUNT; i++) {
         atomic_init(&c->number[i], rows[i].number);
-        if (rows[i].kind == KIND_TEXT) c->text[i] = mem_strdup(rows[i].text);
+        if (rows[i].kind == KIND_TEXT) c->text[i] = owned(slice_str(rows[i].text));
     }
 }
 
 void config_fini(struct config *c)
 {
-    for (int i = 0; i < CFG_COUNT; i++) mem_free(c->text[i]);
+    for (int i = 0; i < CFG_COUNT; i++) disown(c->text[i]);
     mem_free(c->file);
     buf_fini(&c->modules);
     mutex_fini(&c->mutex);
@@ -86,7 +89,7 @@ void config_text(struct config *c, enum config_id id, struct buf *out)
     ASSERT(rows[id].kind == KIND_TEXT);
     buf_clear(out);
     mutex_lock(&c->mutex);
-    buf_add_str(out, c->text[id]);
+    buf_add_slice(out, c->text[id]);
     mutex_unlock(&c->mutex);
     buf_reserve(out, 1)[0] = 0;
 }
@@ -94,7 +97,7 @@ void config_text(struct config *c, enum config_id id, struct buf *out)
 bool config_text_is(struct config *c, enum config_id id, slice s)
 {
     mutex_lock(&c->mutex);
-    bool same = slice_eq(slice_str(c->text[id]), s);
+    bool same = slice_eq(c->text[id], s);
     mutex_unlock(&c->mutex);
     return same;
 }
@@ -110,7 +113,7 @@ void config_show(struct config *c, enum config_id id, struct buf *out)
     case KIND_MEM: buf_printf(out, "%lld", (long long)v); break;
     case KIND_TEXT:
         mutex_lock(&c->mutex);
-        buf_add_str(out, c->text[id]);
+        buf_add_slice(out, c->text[id]);
         mutex_unlock(&c->mutex);
         break;
     }
@@ -187,7 +190,7 @@ static const char *parse_number(const struct row *r, slice value, int64_t *out, 
 }
 
 /* Puts a value in place. With `old` the text before is handed over instead of freed. */
-static const char *store(struct config *c, enum config_id id, slice value, char **old, char error[CONFIG_ERROR_MAX])
+static const char *store(struct config *c, enum config_id id, slice value, slice *old, char error[CONFIG_ERROR_MAX])
 {
     const struct row *r = &rows[id];
     int64_t v = 0;
@@ -196,11 +199,12 @@ static const char *store(struct config *c, enum config_id id, slice value, char 
         if (!why) atomic_store_explicit(&c->number[id], v, memory_order_relaxed);
         return why;
     }
-    if (memchr(value.p ? value.p : (const uint8_t *)"", 0, value.n)) return "argument must not contain a NUL byte";
+    /* Redis takes passwords as they are, and cuts other texts at a NUL. */
+    if (!(r->flags & SECRET) && memchr(value.p ? value.p : (const uint8_t *)"", 0, value.n)) return "argument must not contain a NUL byte";
     struct buf text = {0};
     const char *why = NULL;
     if (r->check)
-        why = r->check(value, slice_str(c->text[id]), &text);
+        why = r->check(value, c->text[id], &text);
     else
         buf_add_slice(&text, value);
     if (!why) {
@@ -208,8 +212,8 @@ static const char *store(struct config *c, enum config_id id, slice value, char 
         if (old)
             *old = c->text[id];
         else
-            mem_free(c->text[id]);
-        c->text[id] = mem_dup(text.p ? text.p : (const uint8_t *)"", text.n);
+            disown(c->text[id]);
+        c->text[id] = owned(buf_slice(&text));
         mutex_unlock(&c->mutex);
     }
     buf_fini(&text);
@@ -226,7 +230,7 @@ struct change {
     int id;
     slice name;
     int64_t number;
-    char *text;
+    slice text; /* the one before, with p NULL until there is one */
     bool done;
 };
 
@@ -258,12 +262,12 @@ static void put_back(struct config *c, struct change *all, size_t n)
     for (size_t i = n; i-- > 0;) {
         if (!all[i].done) continue;
         atomic_store_explicit(&c->number[all[i].id], all[i].number, memory_order_relaxed);
-        if (all[i].text) {
+        if (all[i].text.p) {
             mutex_lock(&c->mutex);
-            mem_free(c->text[all[i].id]);
+            disown(c->text[all[i].id]);
             c->text[all[i].id] = all[i].text;
             mutex_unlock(&c->mutex);
-            all[i].text = NULL;
+            all[i].text = slice_of(NULL, 0);
         }
         if (c->apply) (void)c->apply(c->ctx, (enum config_id)all[i].id, &ignored);
     }
@@ -272,7 +276,7 @@ static void put_back(struct config *c, struct change *all, size_t n)
 /* A value set to what it is has no effect to apply: a server that listens on a port is not asked to listen again. */
 static bool differs_now(struct config *c, const struct change *ch)
 {
-    return ch->text ? strcmp(ch->text, c->text[ch->id]) != 0 : config_num(c, (enum config_id)ch->id) != ch->number;
+    return ch->text.p ? !slice_eq(ch->text, c->text[ch->id]) : config_num(c, (enum config_id)ch->id) != ch->number;
 }
 
 static bool set_all(struct config *c, const slice *pairs, size_t n_pairs, bool local, char error[CONFIG_ERROR_MAX])
@@ -308,7 +312,7 @@ static bool set_all(struct config *c, const slice *pairs, size_t n_pairs, bool l
                  (const char *)all[failed].name.p, why);
         put_back(c, all, n_pairs);
     }
-    for (i = 0; i < n_pairs; i++) mem_free(all[i].text);
+    for (i = 0; i < n_pairs; i++) disown(all[i].text);
     mem_free(all);
     return !why;
 }

@@ -31,7 +31,7 @@ enum config_flag { CONFIG_FIXED = 1, CONFIG_GUARDED = 2, CONFIG_SECRET = 4, CONF
 
 struct config {
     _Atomic int64_t number[CFG_COUNT]; /* BOOL, ENUM (index of the word), INT, MEM */
-    char *text[CFG_COUNT];             /* TEXT */
+    slice text[CFG_COUNT];             /* TEXT: owned, with a NUL behind it; others have none */
     bool from_file[CFG_COUNT];         /* named in the file: REWRITE keeps its line even at the default */
     char *file;                        /* absolute path of the file read, or NULL */
     struct buf modules;                /* paths of `loadmodule` lines, each ended by a NUL */
@@ -72,7 +72,7 @@ bool config_read(struct config *c, slice text, const char *where, struct buf *er
 bool config_read_file(struct config *c, const char *path, struct buf *error); /* "-" = standard input */
 /* "--port 7000 --bind a b" as a file's text. False: *error. */
 bool config_flags_to_text(int argc, const char *const *argv, struct buf *text, struct buf *error);
-/* Writes the file again: known lines keep their place and comments stay. Returns NULL or why not. */
-const char *config_rewrite(struct config *c);
+/* Writes the file again: known lines keep their place and comments stay. `all`: parameters at their default, too. Returns NULL or why not. */
+const char *config_rewrite(struct config *c, bool all);
 
 #endif

@@ -317,6 +317,15 @@ static void debug_replybuffer(struct call *c)
     if (arg_is(c, 3, "never") || arg_is(c, 3, "reset") || arg_i64(c, 3, &ms)) reply_ok(c);
 }
 
+static void debug_rewrite_all(struct call *c)
+{
+    const char *why = config_rewrite(&c->client->server->config, true);
+    if (why)
+        reply_error(c, "ERR CONFIG-REWRITE-FORCE-ALL failed: %s", why);
+    else
+        reply_ok(c);
+}
+
 static void debug_segfault(struct call *c)
 {
     raise(SIGSEGV);
@@ -341,6 +350,7 @@ static void debug_help(struct call *c)
     reply_help(c, "DEBUG",
                "ASSERT\n    Fail an assertion.\n"
                "CHECK\n    Check the invariants of the keyspace.\n"
+               "CONFIG-REWRITE-FORCE-ALL\n    As CONFIG REWRITE, with every parameter.\n"
                "DIGEST\n    Show a digest of all data.\n"
                "DIGEST-VALUE <key> [<key> ...]\n    Show digests of values.\n"
                "ERROR <string>\n    Reply with that error.\n"
@@ -379,6 +389,7 @@ static const struct {
     {"set-disable-deny-scripts", 3, 3, debug_nothing},
     {"set-skip-checksum-validation", 3, 3, debug_nothing},
     {"change-repl-id", 2, 2, debug_nothing},
+    {"config-rewrite-force-all", 2, 2, debug_rewrite_all},
     {"segfault", 2, 2, debug_segfault},
     {"assert", 2, 2, debug_assert},
     {"panic", 2, 2, debug_assert},

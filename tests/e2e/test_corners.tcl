@@ -160,4 +160,5 @@ foreach version {2 3} {
     both [resp_pack {EXEC}][resp_pack {HELLO}][resp_pack "HELLO $version"][resp_pack {MULTI}][resp_pack {nosuch}][resp_pack {GET}][resp_pack {EXEC x}][resp_pack {AUTH bar}] "NOAUTH"
     both [resp_pack "HELLO $version AUTH default foo"][resp_pack {PING}][resp_pack {AUTH bar}][resp_pack {PING}][resp_pack {RESET}][resp_pack {PING}] "AUTH, RESET"
 }
+both [resp_pack {AUTH foo}][resp_pack [list CONFIG SET requirepass "a\x00b"]][resp_pack {RESET}][resp_pack {AUTH a}][resp_pack [list AUTH "a\x00b"]][resp_pack {CONFIG SET requirepass foo}] "a password of any bytes"
 done corners

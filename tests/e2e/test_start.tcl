@@ -22,7 +22,7 @@ expect [string match {Varve server v=*redis=7.0.15*} [exec $server --version]] "
 expect [string match {*Usage:*--appendfsync*} [exec $server --help]] "--help"
 set code [catch {exec $server --nonsense 1} out opts]
 expect [expr {$code && [lindex [dict get $opts -errorcode] 2] == 1}] "an unknown option ends with 1"
-expect [string match "*Bad directive*nonsense*" $out] "and is named"
+expect [string match "*line 1: 'nonsense \"1\"': Bad directive*" $out] "and is named"
 expect [catch {exec $server --port abc} out] "a wrong value is refused"
 expect [string match "*argument couldn't be parsed into an integer*" $out] "with the reason"
 expect [catch {exec $server /nonexistent/file.conf} out] "a missing file is refused"
