@@ -185,16 +185,21 @@ static void expect_answers(struct world *w, const struct answers *want, const ch
     mem_free(now);
 }
 
-/* Repairs, stopped at an event from here (0: not). True: it came to its end. */
-static bool repair(struct world *w, uint64_t event, bool power)
+enum stop { NOTHING, POWER_CUT, KILLED, CALL_FAILS };
+
+/* Repairs, stopped at an event from here. True: it came to its end. */
+static bool repair(struct world *w, uint64_t event, enum stop how)
 {
-    uint64_t at = event ? os_sim_events(w->os) + event : 0;
-    os_sim_set(w->os, &(struct os_sim_faults){.crash_at = at, .process_only = !power, .seed = event});
+    uint64_t at = os_sim_events(w->os) + event;
+    struct os_sim_faults f = {.process_only = how != POWER_CUT, .seed = event};
+    if (how == POWER_CUT || how == KILLED) f.crash_at = at;
+    if (how == CALL_FAILS) f.fail_write_at = at;
+    os_sim_set(w->os, &f);
     w->o.salvage = true;
     int rc = engine_open(&w->o, &w->e, &w->rep);
     w->o.salvage = false;
-    bool crashed = os_sim_crashed(w->os);
-    if (!crashed) {
+    bool stopped = os_sim_crashed(w->os) || (how == CALL_FAILS && rc != E_OK);
+    if (!stopped) {
         if (rc) print_error("repair: %s; %s\n", err_text(rc), w->rep.where);
         assert_int_equal(rc, E_OK);
         os_sim_set(w->os, &(struct os_sim_faults){0});
@@ -210,7 +215,7 @@ static void interrupted(enum damage what, struct answers *want)
     struct world w;
     make_store(&w, what == RUN_FLIPPED);
     damage(w.os, what);
-    assert_true(repair(&w, 0, false));
+    assert_true(repair(&w, 0, NOTHING));
     take_answers(&w, want);
     assert_int_equal(want->last, NODES);
     drop_store(&w);
@@ -218,13 +223,15 @@ static void interrupted(enum damage what, struct answers *want)
     for (uint64_t event = 1; !ended; event += EVENTS_STEP) {
         make_store(&w, what == RUN_FLIPPED);
         damage(w.os, what);
-        ended = repair(&w, event, (event + what) % 3 != 0);
-        if (!ended) {
+        enum stop how = POWER_CUT + (event + what) % 3;
+        bool whole = repair(&w, event, how);
+        ended = whole && how != CALL_FAILS;
+        if (!whole) {
             /* Who does not ask for a repair gets a refusal, or all of it. */
             int rc = engine_open(&w.o, &w.e, &w.rep);
             if (rc == E_OK) expect_answers(&w, want, "opened", event, what);
             if (rc == E_OK) assert_int_equal(engine_close(&w.e), E_OK);
-            assert_true(repair(&w, 0, false));
+            assert_true(repair(&w, 0, NOTHING));
         }
         expect_answers(&w, want, "repaired again", event, what);
         assert_int_equal(engine_close(&w.e), E_OK);
