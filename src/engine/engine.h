@@ -365,7 +365,8 @@ API void text_cursor_close(struct text_cursor **c);
 API int engine_text_rows(struct engine *e, const struct text_options *o, uint64_t *estimate) MUST_CHECK; /* as engine_range_rows; `after` is ignored */
 
 /* ---- proofs ---- */
-API uint64_t engine_tree_size(struct engine *e);
+API uint64_t engine_tree_size(struct engine *e); /* nodes that can be proved: those that the index has folded */
+/* E_INVALID: a size beyond engine_tree_size, a seq that is not 1 … size, from > to. E_CORRUPT: what the store holds of the tree is damaged; never a wrong proof. */
 API int engine_root(struct engine *e, uint64_t size, uint8_t root[HASH_BYTES]) MUST_CHECK;
 API int engine_prove_inclusion(struct engine *e, uint64_t seq, uint64_t size, struct tree_proof *out) MUST_CHECK;
 API int engine_prove_consistency(struct engine *e, uint64_t from, uint64_t to, struct tree_proof *out) MUST_CHECK;
