@@ -70,8 +70,8 @@ void config_output_limits(struct config *c, struct output_limit out[CLASS_COUNT]
 /* Reads lines "name value…" from text; `where` names it in errors. On failure *error holds a sentence with the line. */
 bool config_read(struct config *c, slice text, const char *where, struct buf *error);
 bool config_read_file(struct config *c, const char *path, struct buf *error); /* "-" = standard input */
-/* "--port 7000 --bind a b" as a file's text. False: *error. */
-bool config_flags_to_text(int argc, const char *const *argv, struct buf *text, struct buf *error);
+/* "--port 7000 --bind a b" as a file's text. */
+void config_flags_to_text(int argc, const char *const *argv, struct buf *text);
 /* Writes the file again: known lines keep their place and comments stay. `all`: parameters at their default, too. Returns NULL or why not. */
 const char *config_rewrite(struct config *c, bool all);
 

@@ -171,6 +171,18 @@ const char *check_shutdown(slice value, slice was, struct buf *out)
     return NULL;
 }
 
+const char *check_replicaof(slice value, slice was, struct buf *out)
+{
+    slice words[3];
+    int64_t port;
+    size_t n = config_words(value, words, 3);
+    if (n != 0 && n != 2) return "wrong number of arguments";
+    bool none = n == 2 && slice_is(words[0], "no") && slice_is(words[1], "one");
+    if (n == 2 && !none && (!num_parse_i64(words[1], &port) || port < 0 || port > 65535)) return "Invalid master port";
+    for (size_t i = 0; i < n && !none; i++) join(out, words[i]);
+    return NULL;
+}
+
 const char *check_bind(slice value, slice was, struct buf *out)
 {
     slice words[BIND_ADDRESSES_MAX + 1];

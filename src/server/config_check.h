@@ -18,6 +18,7 @@ const char *check_events(slice value, slice was, struct buf *out);
 const char *check_memory_percent(slice value, slice was, struct buf *out);
 const char *check_three_integers(slice value, slice was, struct buf *out);
 const char *check_shutdown(slice value, slice was, struct buf *out);
+const char *check_replicaof(slice value, slice was, struct buf *out);
 const char *check_bind(slice value, slice was, struct buf *out);
 
 /* Words of a value, separated by blanks. Returns how many, at most max. */

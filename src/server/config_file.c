@@ -50,7 +50,8 @@ static const char *take_line(struct config *c, enum config_id id, const slice *w
         if (value.n) buf_add_byte(&value, ' ');
     }
     join_words(&value, words + 1, n - 1);
-    const char *why = n < 2 || (n > 2 && !takes_words(id)) ? "wrong number of arguments" : config_preset(c, id, buf_slice(&value), error);
+    bool may_be_none = id == CFG_SHUTDOWN_ON_SIGINT || id == CFG_SHUTDOWN_ON_SIGTERM; /* their check says which words there are */
+    const char *why = (n < 2 && !may_be_none) || (n > 2 && !takes_words(id)) ? "wrong number of arguments" : config_preset(c, id, buf_slice(&value), error);
     c->from_file[id] = true;
     buf_fini(&value);
     return why;
@@ -189,25 +190,22 @@ static void add_word(struct buf *out, slice s)
         add_quoted(out, s);
 }
 
-bool config_flags_to_text(int argc, const char *const *argv, struct buf *text, struct buf *error)
+static bool is_name(const char *arg) { return strncmp(arg, "--", 2) == 0; }
+
+void config_flags_to_text(int argc, const char *const *argv, struct buf *text)
 {
     for (int i = 0; i < argc;) {
-        if (strncmp(argv[i], "--", 2) != 0 || !argv[i][2]) {
-            buf_printf(error, "'%s' is not an option: options begin with --", argv[i]);
-            return false;
-        }
-        bool named = strpbrk(argv[i], " \t") == NULL, save = strcasecmp(argv[i], "--save") == 0;
-        buf_add_str(text, argv[i++] + 2);
-        bool more = i < argc && strncmp(argv[i], "--", 2) != 0;
-        if (save && !more) buf_add_str(text, " \"\""); /* --save alone: never */
+        /* Words before the first name are a line, too: Redis takes them as they stand in a file. */
+        bool flag = is_name(argv[i]), named = flag && strpbrk(argv[i], " \t") == NULL, save = strcasecmp(argv[i], "--save") == 0;
+        if (flag) buf_add_str(text, argv[i++] + 2);
+        if (save && (i == argc || is_name(argv[i]))) buf_add_str(text, " \"\""); /* --save alone: never */
         /* The first word behind a name is its value, whatever it looks like: passwords begin with -- too. */
-        for (bool first = named && !save; i < argc && (first || strncmp(argv[i], "--", 2) != 0); i++, first = false) {
+        for (bool first = named && !save; i < argc && (first || !is_name(argv[i])); i++, first = false) {
             buf_add_byte(text, ' ');
             add_quoted(text, slice_str(argv[i]));
         }
         buf_add_byte(text, '\n');
     }
-    return true;
 }
 
 /* ---- writing ---- */

@@ -61,7 +61,8 @@ static bool configure(struct config *c, int argc, char **argv, struct buf *error
         i++;
     }
     if (ok && standard) ok = config_read_file(c, "-", error);
-    ok = ok && config_flags_to_text(end - i, (const char *const *)argv + i, &text, error) && config_read(c, buf_slice(&text), "command line", error);
+    config_flags_to_text(end - i, (const char *const *)argv + i, &text);
+    ok = ok && config_read(c, buf_slice(&text), "command line", error);
     buf_fini(&text);
     return ok;
 }
@@ -70,8 +71,7 @@ static bool configure(struct config *c, int argc, char **argv, struct buf *error
 static bool supported(struct config *c, struct buf *error)
 {
     const char *name = NULL;
-    bool master = config_text_is(c, CFG_REPLICAOF, slice_str("")) || config_text_is(c, CFG_REPLICAOF, slice_str("no one"));
-    if (!master) name = "replicaof";
+    if (!config_text_is(c, CFG_REPLICAOF, slice_str(""))) name = "replicaof";
     if (config_num(c, CFG_CLUSTER_ENABLED)) name = "cluster-enabled";
     if (config_num(c, CFG_TLS_PORT)) name = "tls-port";
     if (!config_text_is(c, CFG_ACLFILE, slice_str(""))) name = "aclfile";

@@ -49,6 +49,11 @@ static void forms(void **state)
     accepts(check_shutdown, "nosave force", "", "nosave force");
     accepts(check_shutdown, "FORCE  now default now", "", "now force");
     accepts(check_shutdown, "default", "", "default");
+    accepts(check_replicaof, "", "", "");
+    accepts(check_replicaof, "no ONE", "", "");
+    accepts(check_replicaof, "h  1", "", "h 1");
+    refuses(check_replicaof, "h x");
+    refuses(check_replicaof, "h");
     accepts(check_bind, " a  -b ", "", "a -b");
     refuses(check_bind, "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17");
     refuses(check_shutdown, "maybe");
