@@ -248,12 +248,85 @@ static void interrupted_repairs(void **state)
     mem_free(want);
 }
 
+/* ---- openings that are interrupted ---- */
+
+/* The power goes while writes are on their way, which leaves a torn end and half a checkpoint; *acknowledged = what was synced. */
+static void make_torn(struct world *w, uint64_t seed, uint64_t *acknowledged)
+{
+    struct engine_marks m;
+    *w = (struct world){.os = os_sim_new(seed), .o = {.no_threads = true, .segment_bytes = 64 << 10, .ring_bytes = 1 << 16}};
+    log_set_level(LOG_NOTHING);
+    world_open(w);
+    world_batch(w, 0, WORLD_KEYS, TEXT);
+    for (unsigned i = 0; i < 60; i++) {
+        world_batch(w, i * 7, 1 + i % 9, TEXT);
+        assert_int_equal(engine_write_out(w->e, 0), E_OK);
+        if (i == 20) assert_int_equal(engine_checkpoint(w->e), E_OK);
+        if (i == 45) assert_int_equal(engine_sync(w->e, 0), E_OK);
+    }
+    engine_get_marks(w->e, &m);
+    *acknowledged = m.durable_seq;
+    os_sim_set(w->os, &(struct os_sim_faults){.crash_at = os_sim_events(w->os) + 1 + seed % 5, .seed = seed});
+    (void)!engine_checkpoint(w->e);
+    (void)!engine_close(&w->e);
+    os_sim_reboot(w->os);
+}
+
+static void expect_whole_commits(struct world *w, uint64_t acknowledged)
+{
+    struct buf mem = {0};
+    struct node n;
+    struct engine_marks m;
+    struct verify_found f = {0};
+    uint64_t next, bad, first, last;
+    engine_get_marks(w->e, &m);
+    assert_true(m.last_seq >= acknowledged && m.indexed_seq == m.last_seq && m.durable_seq == m.last_seq);
+    for (uint64_t s = 1; s <= m.last_seq; s++) {
+        assert_int_equal(engine_read(w->e, s, &mem, &n), E_OK);
+        assert_true(slice_eq(n.payload, slice_str(TEXT)));
+    }
+    assert_int_equal(engine_commit_of(w->e, m.last_seq, &first, &last), E_OK);
+    assert_int_equal(last, m.last_seq);
+    assert_int_equal(engine_verify_slice(w->e, 1, UINT64_MAX, UINT64_MAX, NULL, NULL, &f, &next), E_OK);
+    assert_int_equal(f.bad, 0);
+    assert_int_equal(engine_verify_tree(w->e, &bad), E_OK);
+    for (unsigned k = 0; k < WORLD_KEYS; k++) world_expect(w, k, UINT64_MAX, TEXT, 0);
+    buf_fini(&mem);
+}
+
+/* The power goes again while the store recovers, at any event; and once more. */
+static void interrupted_openings(void **state)
+{
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        bool ended = false;
+        for (uint64_t event = 1; !ended; event += EVENTS_STEP) {
+            struct world w;
+            uint64_t acknowledged;
+            make_torn(&w, seed, &acknowledged);
+            for (uint64_t again = 0; again < 2 && !ended; again++) {
+                os_sim_set(w.os, &(struct os_sim_faults){.crash_at = os_sim_events(w.os) + event, .process_only = (seed + again) % 2, .seed = event + again});
+                ended = engine_open(&w.o, &w.e, &w.rep) == E_OK && !os_sim_crashed(w.os);
+                if (ended) os_sim_set(w.os, &(struct os_sim_faults){0});
+                if (ended) break;
+                if (w.e) (void)!engine_close(&w.e);
+                os_sim_reboot(w.os);
+            }
+            if (!ended) world_open(&w);
+            expect_whole_commits(&w, acknowledged);
+            world_reopen(&w);
+            expect_whole_commits(&w, acknowledged);
+            drop_store(&w);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failing_reads),
         cmocka_unit_test(failing_reads_of_a_repair),
         cmocka_unit_test(interrupted_repairs),
+        cmocka_unit_test(interrupted_openings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
