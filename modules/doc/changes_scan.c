@@ -88,7 +88,7 @@ static int decode_rows(const struct feed *f, struct node *nodes)
 static void find_heads(struct call *c, const struct feed *f, const struct node *nodes, uint64_t *heads)
 {
     slice keys[FEED_BATCH];
-    for (size_t i = 0; i < f->n_waiting; i++) keys[i] = nodes[i].space == SPACE_KEY ? nodes[i].key : (slice){0};
+    for (size_t i = 0; i < f->n_waiting; i++) keys[i] = nodes[i].space == SPACE_KEY ? nodes[i].key : slice_str("");
     ks_heads(&c->ks, f->lineage, keys, f->n_waiting, heads);
     for (size_t i = 0; i < f->n_waiting; i++)
         if (nodes[i].space != SPACE_KEY) heads[i] = 0;
