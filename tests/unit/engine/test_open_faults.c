@@ -297,6 +297,7 @@ static void expect_whole_commits(struct world *w, uint64_t acknowledged)
 /* The power goes again while the store recovers, at any event; and once more. */
 static void interrupted_openings(void **state)
 {
+    unsigned torn = 0;
     for (uint64_t seed = 1; seed <= 24; seed++) {
         bool ended = false;
         for (uint64_t event = 1; !ended; event += EVENTS_STEP) {
@@ -306,6 +307,7 @@ static void interrupted_openings(void **state)
             for (uint64_t again = 0; again < 2 && !ended; again++) {
                 os_sim_set(w.os, &(struct os_sim_faults){.crash_at = os_sim_events(w.os) + event, .process_only = (seed + again) % 2, .seed = event + again});
                 ended = engine_open(&w.o, &w.e, &w.rep) == E_OK && !os_sim_crashed(w.os);
+                torn += w.rep.torn_bytes > 0;
                 if (ended) os_sim_set(w.os, &(struct os_sim_faults){0});
                 if (ended) break;
                 if (w.e) (void)!engine_close(&w.e);
@@ -318,6 +320,7 @@ static void interrupted_openings(void **state)
             drop_store(&w);
         }
     }
+    assert_true(torn > 10);
 }
 
 int main(void)
