@@ -1,23 +1,33 @@
-/* The set is a hash table of the seqs themselves. The sort is by digits of one byte, from the lowest up, and passes over digits that are the same in all: seqs of one walk
+/* The set is a hash table of the seqs themselves. When it grows, they move to the larger table a few with each that is added, and stay in the smaller one until all have: no
+ * single one waits for a million others. The sort is by digits of one byte, from the lowest up, and passes over digits that are the same in all: seqs of one walk
  * differ in few. */
 #include "modules/doc/seq_set.h"
 #include <stdlib.h>
 
 #define FEW 64
+#define MOVED_AT_ONCE 16
 #define SLOTS_FEW  64
 #define SLOTS_SOME 1024
 #define SLOTS_MANY 16384
 
-static bool put(struct seq_set *s, uint64_t seq)
+/* Where the seq is in a table, or would go. */
+static uint64_t *place(uint64_t *slot, size_t cap, uint64_t seq)
 {
-    size_t mask = s->cap - 1, i = (seq * 0x9e3779b97f4a7c15ull >> 20) & mask;
-    while (s->slot[i]) {
-        if (s->slot[i] == seq) return false;
-        i = (i + 1) & mask;
+    size_t mask = cap - 1, i = (seq * 0x9e3779b97f4a7c15ull >> 20) & mask;
+    while (slot[i] && slot[i] != seq) i = (i + 1) & mask;
+    return &slot[i];
+}
+
+static void move_some(struct seq_set *s)
+{
+    size_t end = s->moved + MOVED_AT_ONCE < s->old_cap ? s->moved + MOVED_AT_ONCE : s->old_cap;
+    for (; s->moved < end; s->moved++) {
+        uint64_t seq = s->old[s->moved];
+        if (seq) *place(s->slot, s->cap, seq) = seq;
     }
-    s->slot[i] = seq;
-    s->n++;
-    return true;
+    if (s->moved < s->old_cap) return;
+    mem_free(s->old);
+    s->old = NULL;
 }
 
 /* In great steps while it is small: a walk that has come so far will mostly go on, and moving everybody again costs more than the room. */
@@ -28,27 +38,36 @@ static size_t next_size(size_t cap)
     return cap < SLOTS_MANY ? SLOTS_MANY : cap * 2;
 }
 
+/* Those that still move are few, if any: before a table grows it takes a seq for every few places of the one before it. */
 static void grow(struct seq_set *s)
 {
-    struct seq_set old = *s;
-    s->cap = next_size(old.cap);
-    s->n = 0;
+    while (s->old) move_some(s);
+    s->old = s->slot;
+    s->old_cap = s->cap;
+    s->moved = 0;
+    s->cap = next_size(s->cap);
     s->slot = mem_zalloc(s->cap * sizeof *s->slot);
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.slot[i]) (void)put(s, old.slot[i]);
-    mem_free(old.slot);
 }
 
 bool seq_set_add(struct seq_set *s, uint64_t seq)
 {
     ASSERT(seq > 0);
     if ((s->n + 1) * 3 > s->cap * 2) grow(s);
-    return put(s, seq);
+    if (s->old) {
+        if (*place(s->old, s->old_cap, seq)) return false;
+        move_some(s);
+    }
+    uint64_t *at = place(s->slot, s->cap, seq);
+    if (*at) return false;
+    *at = seq;
+    s->n++;
+    return true;
 }
 
 void seq_set_fini(struct seq_set *s)
 {
     mem_free(s->slot);
+    mem_free(s->old);
     *s = (struct seq_set){0};
 }
 

@@ -7,6 +7,8 @@
 struct seq_set { /* zero-initialise */
     uint64_t *slot; /* open addressing, 0 = free */
     size_t cap, n;
+    uint64_t *old; /* the smaller table from which they still move, NULL = none */
+    size_t old_cap, moved;
 };
 bool seq_set_add(struct seq_set *s, uint64_t seq); /* seq > 0. False when it was there */
 void seq_set_fini(struct seq_set *s);

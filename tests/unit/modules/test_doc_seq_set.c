@@ -26,7 +26,7 @@ static void test_a_million_seqs(void **state)
     assert_int_equal(s.n, n);
     for (uint64_t seq = 1; seq < 2 * MANY; seq++)
         if (seen[seq]) assert_false(seq_set_add(&s, seq));
-    assert_true(s.n * 2 <= s.cap);
+    assert_true(s.n * 3 <= s.cap * 2);
     free(seen);
     seq_set_fini(&s);
 }
@@ -47,7 +47,7 @@ static void test_strides_and_reuse(void **state)
     seq_set_fini(&s);
 }
 
-/* The table is full to the half, then grows: nothing is lost at any size. */
+/* The table grows, and seqs move while others come: nothing is lost at any size. */
 static void test_borders_of_growth(void **state)
 {
     struct seq_set s = {0};
