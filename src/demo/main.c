@@ -54,7 +54,7 @@ static int run(struct process *p, const char *tool, const struct catalogue *c)
     tour_walk(&t);
     print_rates(&l);
     redisFree(r);
-    if (t.failures) fprintf(stderr, "%u answers were not as promised\n", t.failures);
+    if (t.failures) fprintf(stderr, "%u answer%s not as promised\n", t.failures, t.failures == 1 ? " was" : "s were");
     return t.failures || l.errors ? 1 : 0;
 }
 

@@ -218,9 +218,9 @@ static void tour_queries(struct tour *t)
     char nql[200];
     say("Questions in a language. The largest packages of a section; how the server goes about it; and the same question about "
         "the time before the second pass:");
-    (void)query(t, "FROM pkg WHERE section = 'libs' AND size > 10000 ORDER BY size DESC FIELDS version, size", "5");
-    freeReplyObject(ask(t, true, "DQUERY %s EXPLAIN", "FROM pkg WHERE size > 100000"));
-    (void)snprintf(nql, sizeof nql, "FROM pkg AS OF %lld WHERE size > 100000 ORDER BY size DESC FIELDS version, size",
+    (void)query(t, "FROM pkg WHERE section = 'libs' AND size > 1000 ORDER BY size DESC FIELDS version, size", "5");
+    freeReplyObject(ask(t, true, "DQUERY %s EXPLAIN", "FROM pkg WHERE size > 1000"));
+    (void)snprintf(nql, sizeof nql, "FROM pkg AS OF %lld WHERE size > 1000 ORDER BY size DESC FIELDS version, size",
                    t->before_second);
     (void)query(t, nql, "3");
     say("Sections with the most packages, counted and summed:");
