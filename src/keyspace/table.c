@@ -125,7 +125,7 @@ uint64_t *table_find(const struct table *t, uint64_t hash, slice key)
             uint64_t s = b->slot[__builtin_ctz(m)];
             if (s == 0 || is_link(s)) continue;
             const struct entry *e = slot_entry(s);
-            if (e->key_bytes == key.n && memcmp(entry_bytes(e), key.p, key.n) == 0) return &b->slot[__builtin_ctz(m)];
+            if (slice_eq(slice_of(entry_bytes(e), e->key_bytes), key)) return &b->slot[__builtin_ctz(m)];
         }
         if (!is_link(b->slot[LAST])) return NULL;
         b = link_of(b->slot[LAST]);

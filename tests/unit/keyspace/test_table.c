@@ -87,6 +87,21 @@ static void test_every_key_is_found_while_the_table_grows_and_shrinks(void **sta
     table_fini(&t);
 }
 
+/* A slice of no bytes may have no address. */
+static void test_the_empty_key_needs_no_address(void **state)
+{
+    struct table t;
+    table_init(&t, &seed);
+    uint64_t hash = hash_of(slice_str(""));
+    assert_int_equal(hash_of((slice){0}), hash);
+    table_insert(&t, hash, entry_new(slice_str(""), 0, 0, 0));
+    assert_non_null(table_find(&t, hash, slice_str("")));
+    assert_ptr_equal(table_find(&t, hash, (slice){0}), table_find(&t, hash, slice_str("")));
+    struct entry *e = table_remove(&t, hash, table_find(&t, hash, (slice){0}));
+    entry_free(&e);
+    table_fini(&t);
+}
+
 static void test_no_insertion_moves_more_than_a_bucket(void **state)
 {
     struct table t;
@@ -154,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_empty_table_finds_nothing),
         cmocka_unit_test(test_every_key_is_found_while_the_table_grows_and_shrinks),
+        cmocka_unit_test(test_the_empty_key_needs_no_address),
         cmocka_unit_test(test_no_insertion_moves_more_than_a_bucket),
         cmocka_unit_test(test_a_visitor_may_replace_and_take_out),
         cmocka_unit_test(test_a_replaced_entry_keeps_its_slot),
