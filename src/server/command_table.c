@@ -52,8 +52,8 @@ static size_t bucket_of(uint64_t w0, uint64_t w1, size_t n)
 
 static bool same_name(const struct command_entry *e, slice name, uint64_t w0, uint64_t w1)
 {
-    if (e->word0 != w0 || e->word1 != w1 || e->name_bytes != name.n) return false;
-    return name.n <= 16 || slice_is(name, e->row->name);
+    if (e->word0 != w0 || e->word1 != w1 || e->called_bytes != name.n) return false;
+    return name.n <= 16 || slice_is(name, e->called);
 }
 
 const struct command_entry *command_find(const struct command_table *t, slice name)
@@ -130,6 +130,13 @@ static uint64_t categories_of(const struct command *row)
 
 /* ---- building ---- */
 
+static void call_it(struct command_entry *e, const char *name)
+{
+    e->called = name;
+    e->called_bytes = (uint16_t)strlen(name);
+    name_words(slice_str(name), &e->word0, &e->word1);
+}
+
 static void fill_entry(struct command_table *t, struct command_entry *e, const struct command *row, const struct family *f, const struct command_entry *parent)
 {
     e->table = t;
@@ -145,7 +152,7 @@ static void fill_entry(struct command_table *t, struct command_entry *e, const s
     if (key_spec_used(k) && plain && !key_spec_used(&row->keys[1]))
         e->first_key = (uint16_t)k->begin;
     e->name_bytes = (uint16_t)strlen(row->name);
-    name_words(slice_str(row->name), &e->word0, &e->word1);
+    call_it(e, row->name);
 }
 
 static size_t rows_in(const struct command *c, bool deep)
@@ -157,18 +164,24 @@ static size_t rows_in(const struct command *c, bool deep)
 
 static void number(struct command_table *t, const struct command_table *before, struct command_entry *e)
 {
-    const struct command_entry *old = before ? command_find_full(before, slice_str(e->name)) : NULL;
+    const struct command_entry *old = NULL;
+    for (size_t i = 0; before && i < before->n_ids && !old; i++)
+        if (before->by_id[i] && strcmp(before->by_id[i]->name, e->name) == 0) old = before->by_id[i];
     e->id = (uint16_t)(old ? old->id : t->n_ids++);
     t->by_id[e->id] = e;
 }
 
-static bool insert(struct command_table *t, struct command_entry *e)
+static void put_in_bucket(struct command_table *t, struct command_entry *e)
 {
-    slice name = slice_str(e->row->name);
-    if (command_find(t, name)) return false;
-    size_t i = bucket_of(e->word0, e->word1, name.n);
+    size_t i = bucket_of(e->word0, e->word1, e->called_bytes);
     while (t->buckets[i]) i = (i + 1) & (BUCKETS - 1);
     t->buckets[i] = e;
+}
+
+static bool insert(struct command_table *t, struct command_entry *e)
+{
+    if (command_find(t, slice_str(e->row->name))) return false;
+    put_in_bucket(t, e);
     t->list[t->n++] = e;
     return true;
 }
@@ -216,6 +229,38 @@ void command_table_free(struct command_table **t)
     mem_free((*t)->entries);
     mem_free(*t);
     *t = NULL;
+}
+
+const char *command_table_rename(struct command_table *t, const char *from, const char *to)
+{
+    const struct command_entry *e = command_find(t, slice_str(from));
+    if (!e) return "No such command in rename-command";
+    if (strlen(to) >= COMMAND_NAME_MAX) return "Target command name is too long";
+    if (*to && command_find(t, slice_str(to))) return "Target command name already exists";
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        struct command_entry *kept = t->list[i];
+        if (kept == e && !*to) continue;
+        if (kept == e) call_it(kept, to);
+        t->list[n++] = kept;
+    }
+    t->n = n;
+    memset(t->buckets, 0, sizeof t->buckets);
+    for (size_t i = 0; i < n; i++) put_in_bucket(t, t->list[i]);
+    return NULL;
+}
+
+const char *command_table_rename_all(struct command_table *t, slice pairs, bool may_lack, const char **which)
+{
+    const char *p = (const char *)pairs.p, *end = p + pairs.n;
+    while (p < end) {
+        const char *to = p + strlen(p) + 1;
+        const char *why = may_lack && !command_find(t, slice_str(p)) ? NULL : command_table_rename(t, p, to);
+        *which = p;
+        if (why) return why;
+        p = to + strlen(to) + 1;
+    }
+    return NULL;
 }
 
 /* ---- keys ---- */

@@ -21,18 +21,25 @@ struct command_entry {
     uint64_t categories;                 /* bits, see command_category_name */
     uint16_t id;
     uint16_t name_bytes;                 /* of row->name */
+    uint16_t called_bytes;               /* of called */
     uint16_t first_key;                  /* position of the only key when it is one fixed position, else 0 */
     bool has_keys;
     struct command_entry *subs;
     size_t n_subs;
-    uint64_t word0, word1;               /* folded name, for the look-up */
+    uint64_t word0, word1;               /* folded `called`, for the look-up */
+    const char *called;                  /* by what name it is found: row->name, unless it was renamed */
 };
 struct command_table;
 
 /* NULL when two families name the same command (then *clash is its name) or there are too many. `before` gives known commands their numbers. */
 struct command_table *command_table_new(const struct family *const *families, size_t n, const struct command_table *before, const char **clash);
 void command_table_free(struct command_table **t);
-/* By name in any case; NULL. Reads only the slice. */
+/* Lets a command be found by another name, which must outlive the table, or by none ("") while the table is not yet in use. NULL, or why not. Everything else of it
+ * (counters, COMMAND INFO, the names in error texts) keeps the name of its row. */
+const char *command_table_rename(struct command_table *t, const char *from, const char *to);
+/* The same for a list of pairs, each name ended by a NUL, in their order. may_lack: a command that is not there is passed over. *which: the pair that fails. */
+const char *command_table_rename_all(struct command_table *t, slice pairs, bool may_lack, const char **which);
+/* By the name that it is called by, in any case; NULL. Reads only the slice. */
 const struct command_entry *command_find(const struct command_table *t, slice name);
 const struct command_entry *command_find_sub(const struct command_entry *container, slice name);
 /* "get" or "config|get". */

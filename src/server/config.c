@@ -73,6 +73,7 @@ void config_fini(struct config *c)
     for (int i = 0; i < CFG_COUNT; i++) disown(c->text[i]);
     mem_free(c->file);
     buf_fini(&c->modules);
+    buf_fini(&c->renames);
     mutex_fini(&c->mutex);
     mutex_fini(&c->setting);
 }

@@ -35,6 +35,7 @@ struct config {
     bool from_file[CFG_COUNT];         /* named in the file: REWRITE keeps its line even at the default */
     char *file;                        /* absolute path of the file read, or NULL */
     struct buf modules;                /* paths of `loadmodule` lines, each ended by a NUL */
+    struct buf renames;                /* of `rename-command` lines: two names each, each ended by a NUL */
     int includes_deep;                 /* files being read that include one another */
     struct mutex mutex;
     struct mutex setting;              /* held through a config_set, `apply` included */

@@ -107,6 +107,14 @@ static bool take(struct config *c, slice line, struct buf *error)
             buf_fini(&text);
             return true;
         }
+        if (id < 0 && slice_is(words[0], "rename-command") && n == 3) {
+            for (int i = 1; i < 3; i++) {
+                buf_add_slice(&c->renames, words[i]);
+                buf_add_byte(&c->renames, 0);
+            }
+            buf_fini(&text);
+            return true;
+        }
         if (id < 0 && n == 2 && forgotten(words[0])) {
             buf_fini(&text);
             return true;

@@ -68,7 +68,7 @@ const struct command_entry *dispatch_resolve(const struct command_entry *e, cons
         if (!run) {
             char upper[COMMAND_NAME_MAX];
             size_t i = 0;
-            for (; e->name[i]; i++) upper[i] = (char)toupper((unsigned char)e->name[i]);
+            for (; i < argv[0].n && i < sizeof upper - 1; i++) upper[i] = (char)toupper(argv[0].p[i]); /* as it is called here */
             upper[i] = 0;
             buf_printf(error, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(argv[1].n > 128 ? 128 : argv[1].n), (const char *)argv[1].p, upper);
             buf_add_byte(error, 0);

@@ -18,6 +18,12 @@ static int publish(struct server *s)
         log_line(LOG_WARNING, "Module: there is already a command '%s'", clash);
         return E_EXISTS;
     }
+    const char *why = command_table_rename_all(t, buf_slice(&s->config.renames), true, &clash);
+    if (why) {
+        log_line(LOG_WARNING, "Module: %s: '%s'", why, clash);
+        command_table_free(&t);
+        return E_EXISTS;
+    }
     atomic_store_explicit(&s->commands, t, memory_order_release);
     return E_OK;
 }

@@ -235,7 +235,12 @@ static int make_commands(struct server *s)
         log_line(LOG_WARNING, "Two families have the command '%s'", clash);
         return E_INVALID;
     }
+    const char *why = command_table_rename_all(t, buf_slice(&s->config.renames), false, &clash);
     atomic_store(&s->commands, t);
+    if (why) {
+        log_line(LOG_WARNING, "%s: '%s'", why, clash);
+        return E_INVALID;
+    }
     for (size_t i = 0; i < s->config.modules.n;) {
         const char *path = (const char *)s->config.modules.p + i;
         if (module_load(s, path) < 0) return E_INVALID;

@@ -68,6 +68,27 @@ foreach line {
     foreach version {2 3} { both [conversation $line $version] "RESP$version: $line" }
 }
 
+# ---- commands by other names ----
+set renames {--rename-command FLUSHALL {} --rename-command GET fetch --rename-command exec run --rename-command CONFIG a-secret-name-of-many-letters --rename-command DEBUG {}}
+start $server --store memory --threads 1 {*}$renames
+set renamed_varve $port
+start redis-server --save {} --dir $root {*}$renames
+foreach line {
+    {SET a b; GET a; FETCH a; fetch; flushall; FLUSHALL x; debug sleep 0; CONFIG GET timeout; A-Secret-Name-Of-Many-Letters GET timeout; a-secret-name-of-many-letters x; a-secret-name-of-many-letters}
+    {MULTI; fetch a; GET a; EXEC; run; MULTI; fetch a; run; MULTI; run x; run; COMMAND INFO get fetch config|get a-secret-name-of-many-letters|get; COMMAND GETKEYS fetch a; COMMAND GETKEYS get a; COMMAND LIST FILTERBY PATTERN flushall}
+} {
+    foreach version {2 3} {
+        set text [conversation $line $version]
+        set a [hear $renamed_varve $text]
+        set b [hear $port $text]
+        expect [expr {$a eq $b}] "renamed, RESP$version: $line" "  here: $a\n  redis-server: $b"
+    }
+}
+foreach {wrong why} {{nosuch x} "No such command" {GET set} "Target command name already exists" {GET} "Bad directive"} {
+    expect [catch {exec $server --store memory --port $varve_port --rename-command {*}$wrong} out] "rename-command $wrong is refused"
+    expect [string match "*$why*" $out] "with the reason" $out
+}
+
 # ---- bytes ----
 foreach text [list "PING\r\nSET a b\x00c\r\nPING\r\n" "PI\x00NG\r\n" "*1\r\n\r\n" "*1\r\nPING\r\n" "*1\r\n\$-1\r\n" "*1\r\n\$x\r\n" "*x\r\n" "*1048577\r\n*0\r\nPING\r\n" "*-1\r\nPING\r\n" \
     "PING \"a\r\n" "PING 'a'b\r\n" "PING \"\\x41\\n\\q\" 'b\\'c'\r\n" "\r\n\n  PING\t\"\"  \r\n" "*1\r\n\$4\r\nPINGxx*1\r\n\$4\r\nPING\r\n" "*01\r\n\$4\r\nPING\r\n" "*1\r\n\$04\r\nPING\r\n" \

@@ -197,9 +197,44 @@ static void categories(void **state)
     command_table_free(&t);
 }
 
+static void other_names(void **state)
+{
+    const struct family *all[] = {&family};
+    const char *clash;
+    struct command_table *t = command_table_new(all, 1, NULL, &clash), *again;
+    size_t n = command_count(t);
+    const struct command_entry *get = command_find(t, slice_str("get")), *config = command_find(t, slice_str("config"));
+    assert_string_equal(command_table_rename(t, "none", "x"), "No such command in rename-command");
+    assert_string_equal(command_table_rename(t, "get", "MSET"), "Target command name already exists");
+    assert_null(command_table_rename(t, "GET", "fetch"));
+    assert_null(command_table_rename(t, "config", "a-secret-name-of-many-letters"));
+    assert_null(command_table_rename(t, "set", ""));
+    assert_null(command_find(t, slice_str("get")));
+    assert_null(command_find(t, slice_str("set")));
+    assert_ptr_equal(command_find(t, slice_str("Fetch")), get);
+    assert_ptr_equal(command_find(t, slice_str("A-secret-name-of-many-letters")), config);
+    assert_non_null(command_find_full(t, slice_str("a-secret-name-of-many-letters|get")));
+    assert_null(command_find(t, slice_str("a-secret-name-of-many-lexters")));
+    assert_string_equal(get->name, "get");
+    assert_int_equal(command_count(t), n - 1);
+    for (size_t i = 0; i < n - 1; i++) assert_true(command_at(t, i) == get || strcmp(command_at(t, i)->name, "set") != 0);
+    /* A table made from this one gives commands the numbers that they had, whatever they are called. */
+    again = command_table_new(all, 1, t, &clash);
+    static const char pairs[] = "get\0mset2\0nothing\0x\0mset2\0get";
+    const char *which;
+    assert_int_equal(command_find(again, slice_str("get"))->id, get->id);
+    assert_string_equal(command_table_rename_all(again, slice_of(pairs, sizeof pairs), false, &which), "No such command in rename-command");
+    assert_string_equal(which, "nothing");
+    assert_non_null(command_find(again, slice_str("mset2")));
+    assert_null(command_table_rename_all(again, slice_of(pairs + 10, sizeof pairs - 10), true, &which));
+    assert_int_equal(command_find(again, slice_str("get"))->id, get->id);
+    command_table_free(&t);
+    command_table_free(&again);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names_in_any_case), cmocka_unit_test(every_name_of_any_length), cmocka_unit_test(clashes_and_numbers),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(other_names), cmocka_unit_test(names_in_any_case), cmocka_unit_test(every_name_of_any_length), cmocka_unit_test(clashes_and_numbers),
                                        cmocka_unit_test(keys_from_specs), cmocka_unit_test(keys_that_only_the_arguments_tell), cmocka_unit_test(categories)};
     return cmocka_run_group_tests_name("command_table", tests, NULL, NULL);
 }
