@@ -9,7 +9,8 @@
  * Beyond that, damage to a record or to the manifest must be noticed by someone, and DVERIFY's walk over the log must report a record that cannot be read.
  *
  *   test_flips                          the default set: every byte of headers, sidecars, manifest and mark, a stride over the rest; every sector zeroed,
- *                                       every file cut at several places and removed. Then a bit of every byte of every file of a smaller store
+ *                                       every file cut at several places and removed; and nothing spoiled, but a read that fails. Then a bit of every byte
+ *                                       of every file of a smaller store
  *   test_flips --bits 8                 every byte of every file, all eight bits
  *   test_flips --points N [--seed S]    N random places (0: without end) */
 #include "answers.h"
@@ -29,9 +30,11 @@
 #define END_BYTES   128  /* how much of them: headers, footers */
 #define STRIDE      29   /* over the rest */
 #define SECTOR      512
+#define READS_STRIDE 7
+#define READS_QUIET  60 /* so many in a row did no harm: the questions do not read that often */
 
-enum kind { FLIP, ZERO, CUT, REMOVE };
-static const char *const kind_names[] = {"flip", "zero a sector", "cut", "remove"};
+enum kind { FLIP, ZERO, CUT, REMOVE, READ_FAILS };
+static const char *const kind_names[] = {"flip", "zero a sector", "cut", "remove", "failing read"};
 
 struct file {
     char path[96];
@@ -279,14 +282,15 @@ static void write_file(struct os *os, const struct file *f, const struct place *
     buf_fini(&copy);
 }
 
-/* A disk with the store on it, spoiled at the place (NULL: whole). */
-static struct os *disk_with(const struct place *p)
+/* A store on the disk, spoiled at the place (NULL: whole). */
+static struct os *fill_disk(struct os *os, const struct place *p)
 {
-    struct os *os = os_memory_new();
     for (size_t i = 0; i < DIRS; i++) MUST(os_mkdir(os, dirs[i]));
     for (size_t i = 0; i < store.n; i++) write_file(os, &store.file[i], p);
     return os;
 }
+
+static struct os *disk_with(const struct place *p) { return fill_disk(os_memory_new(), p); }
 
 static bool complain(const char *what, const struct answer *a)
 {
@@ -436,6 +440,34 @@ static void every_file(bool all_bits, bool losses)
     }
 }
 
+/* The store is whole, and one read in the middle of the questions fails: that is no absence, and no row may be left out for it. */
+static void failing_reads(void)
+{
+    unsigned quiet = 0;
+    for (uint64_t at = 1; quiet < READS_QUIET; at += READS_STRIDE) {
+        struct engine *e = NULL;
+        struct keyspace *ks = NULL;
+        struct os *os = fill_disk(os_sim_new(1), NULL);
+        struct engine_options o = options_of(os);
+        size_t hard = 0;
+        now = (struct place){.kind = READ_FAILS, .at = at};
+        alarm(HANG_S);
+        MUST(engine_open(&o, &e, NULL));
+        MUST(ks_open(&(struct ks_options){.engine = e, .databases = ASK_DATABASES, .loops = 1}, &ks));
+        os_sim_set(os, &(struct os_sim_faults){.fail_read_at = at});
+        ask_all(&store.got, &store.q, ks);
+        os_sim_set(os, &(struct os_sim_faults){0});
+        const struct answer *wrong = answers_differ(&store.want, &store.got, &hard);
+        if (wrong) failed += !complain("wrong", wrong);
+        quiet = hard > 0 || wrong ? 0 : quiet + 1;
+        points++;
+        refused_later += hard > 0;
+        unharmed += !wrong && hard == 0;
+        close_both(&e, &ks);
+        os_free(&os);
+    }
+}
+
 static void random_points(uint64_t n, uint64_t seed)
 {
     srand48((long)seed);
@@ -481,7 +513,7 @@ static void learn_answers(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t n = 0, seed = 1;
+    uint64_t n = 0, seed = 1, before;
     bool random = false, all_bits = false;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--points") == 0) n = strtoull(argv[i + 1], NULL, 10), random = true;
@@ -500,6 +532,9 @@ int main(int argc, char **argv)
         random_points(n ? n : UINT64_MAX, seed);
     } else {
         every_file(all_bits, true);
+        before = points;
+        failing_reads();
+        printf("  %-56s %5llu points\n", "reads that fail", (unsigned long long)(points - before));
         forget_store();
         small = true;
         make_store();
