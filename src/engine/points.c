@@ -128,8 +128,8 @@ static int commit_last(struct engine *e, uint64_t seq, uint64_t begin, uint64_t 
         if (rc == E_PRUNED) rc = end_by_neighbours(e, at, begin, at > seq ? at - 1 : seq, &next, last);
         if (rc != E_OK && rc != E_AGAIN) return rc;
         if (rc == E_OK && next == 0) return E_OK;
+        again += rc == E_AGAIN || next <= at;
         if (rc == E_OK) at = next;
-        again += rc == E_AGAIN;
     }
     return err_note(E_CORRUPT, "the commit that began at %llu has no end", (unsigned long long)begin);
 }
@@ -140,7 +140,7 @@ static int by_neighbours(struct engine *e, uint64_t seq, uint64_t *first, bool *
 {
     uint64_t below, above, cut;
     bool more = false;
-    for (;;) {
+    for (unsigned again = 0; again < AGAIN_MAX; again++) {
         int rc = seglog_around(e->log, seq, &below, &above);
         *end = false;
         if (rc == E_OK && above) rc = commit_first(e, above, first);
@@ -152,6 +152,7 @@ static int by_neighbours(struct engine *e, uint64_t seq, uint64_t *first, bool *
         if (rc == E_OK) *end = !more && below + cut == seq;
         if (rc != E_PRUNED) return rc; /* else a neighbour was taken just now */
     }
+    return err_note(E_CORRUPT, "what is left around %llu is there and is not", (unsigned long long)seq);
 }
 
 /* Is seq inside a commit, before its end? *first: that commit's first seq. */
