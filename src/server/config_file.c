@@ -82,7 +82,7 @@ static bool include(struct config *c, slice pattern, struct buf *error)
 /* Names that old files still have and that have meant nothing for long. */
 static bool forgotten(slice name)
 {
-    return slice_is(name, "list-max-ziplist-entries") || slice_is(name, "list-max-ziplist-value") || slice_is(name, "lua-enable-deprecated-api");
+    return slice_is(name, "list-max-ziplist-entries") || slice_is(name, "list-max-ziplist-value");
 }
 
 static bool take(struct config *c, slice line, struct buf *error)

@@ -53,6 +53,7 @@ foreach line {
     {CONFIG SET shutdown-on-sigint {force now save}; CONFIG GET shutdown-on-sigint; CONFIG SET shutdown-on-sigint {save nosave}; CONFIG SET shutdown-on-sigint {}; CONFIG SET shutdown-on-sigint default; CONFIG GET shutdown-on-sigint}
     {CONFIG SET maxmemory {}; CONFIG SET hash-max-listpack-value 9223372036854775808; CONFIG SET hash-max-listpack-value 99999999999999999999; CONFIG SET maxmemory 1q; CONFIG SET slowlog-log-slower-than -2; CONFIG SET maxclients 0}
     {CONFIG SET notify-keyspace-events mKng; CONFIG GET notify-keyspace-events; CONFIG SET notify-keyspace-events {}; CONFIG SET latency-tracking-info-percentiles {5e1 99.90}; CONFIG GET latency-tracking-info-percentiles}
+    {CONFIG GET watchdog-period; CONFIG SET watchdog-period -1; CONFIG SET loading-process-events-interval-bytes 1023; CONFIG GET loading-process-events-interval-bytes; CONFIG GET key-load-delay lua-enable-deprecated-api; CONFIG SET lua-enable-deprecated-api yes; CONFIG GET rdb-key-save*}
     {CONFIG SET timeout 7 nosuch 1; CONFIG SET timeout 7 hz x; CONFIG SET timeout 7 TIMEOUT 8; CONFIG SET daemonize yes timeout 7; CONFIG SET timeout 7 daemonize yes; CONFIG GET timeout}
     {SELECT 9223372036854775807; SELECT 2147483648; SELECT 16; SELECT -1; SELECT x; SELECT 1.0; SELECT {}; MOVE a 2147483648; COPY a b DB 2147483648; SWAPDB 0 2147483648; SWAPDB x 0}
     {FLUSHDB; SCAN {}; SCAN {} COUNT 0; SCAN 0x; SCAN {} TYPE nosuch; SCAN { 1}; SCAN 18446744073709551616; SCAN 0 MATCH; SCAN 0 COUNT x}

@@ -82,7 +82,7 @@ static void files_include_files(void **state)
     put(dir, "bad.cnf", "\n\nnonsense x\n");
     snprintf(line, sizeof line, "include %s/loop.cnf\n", dir);
     put(dir, "loop.cnf", line);
-    snprintf(line, sizeof line, "hz 30\ninclude %s/a.conf\nlua-enable-deprecated-api yes\n", dir);
+    snprintf(line, sizeof line, "hz 30\ninclude %s/a.conf\nlist-max-ziplist-entries 5\nlua-enable-deprecated-api yes\n", dir);
     assert_true(reads(&c, line, &error));
     assert_int_equal(config_num(&c, CFG_TIMEOUT), 1);
     snprintf(line, sizeof line, "include %s/?.conf\ninclude %s/none*.conf\n", dir, dir); /* in the order of names; a pattern may fit none */
