@@ -1,6 +1,7 @@
 /* A tick ten times a second on every loop; loop 0 does what belongs to the whole server. Expiry gets a slice of each tick, more of it while keys are overdue. */
 #include "server/timers.h"
 #include "base/logline.h"
+#include "server/output.h"
 #include "server/server.h"
 
 #define TICK_S 0.1
@@ -31,6 +32,20 @@ static void close_idle(struct loop *l)
     for (struct client *c = l->clients; c; c = c->next) {
         if (c->later || c->flags & CLIENT_PAUSED || l->mono_ms - c->active_ms <= limit_ms) continue;
         log_line(LOG_VERBOSE, "Closing idle client");
+        client_close(c);
+    }
+}
+
+/* The soft output limit is looked at when a reply is added (client.c), which notes since when it is exceeded. Whoever neither reads nor asks is looked at here.
+ * Clients are all of one class as yet. */
+static void close_slow(struct loop *l)
+{
+    struct output_limit limit = l->server->limits[CLASS_NORMAL];
+    if (limit.soft == 0) return;
+    for (struct client *c = l->clients; c; c = c->next) {
+        if (output_waiting(c) < limit.soft) c->soft_over_ms = 0;
+        if (c->soft_over_ms == 0 || c->flags & CLIENT_CLOSING || l->mono_ms + 1 - c->soft_over_ms <= limit.soft_seconds * 1000) continue;
+        log_line(LOG_WARNING, "Client %s closed: its output is over the soft limit of client-output-buffer-limit for too long", c->peer);
         client_close(c);
     }
 }
@@ -68,6 +83,7 @@ static void on_tick(struct ev_loop *ev, struct ev_timer *w, int events)
     loop_clock(l);
     sample(l);
     close_idle(l);
+    close_slow(l);
     pause_maybe_over(l);
     if (l->id != 0) return;
     server_judge_memory(s);
