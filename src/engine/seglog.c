@@ -253,21 +253,27 @@ static int extend_tail(struct seglog *l)
     return rc;
 }
 
-/* Makes the file of the next tail, and brings most of this one to the disk, before the roll-over needs both. */
-static int look_ahead(struct seglog *l)
+/* Makes the file of the next tail, when there is none and `at` bytes of this one are used. E_AGAIN: nothing was to do. With the background lock. */
+static int make_next(struct seglog *l, uint64_t at)
 {
     struct os_file *f = NULL;
-    uint64_t seq;
     mutex_lock(&l->append_lock);
-    bool due = !l->next && l->tail->end > l->segment_bytes - l->segment_bytes / 8;
+    bool due = !l->next && l->tail->end > at;
     mutex_unlock(&l->append_lock);
-    if (!due) return E_AGAIN;
-    int rc = make_file(l, SEGLOG_NEXT_NAME, &f);
+    int rc = due ? make_file(l, SEGLOG_NEXT_NAME, &f) : E_AGAIN;
     if (rc) return rc;
     mutex_lock(&l->append_lock);
     l->next = f; /* only background sets it, and this is the only background */
     mutex_unlock(&l->append_lock);
-    return seglog_sync(l, &seq);
+    return E_OK;
+}
+
+/* That, and brings most of this tail to the disk, before the roll-over needs both. */
+static int look_ahead(struct seglog *l)
+{
+    uint64_t seq;
+    int rc = make_next(l, l->segment_bytes - l->segment_bytes / 8);
+    return rc ? rc : seglog_sync(l, &seq);
 }
 
 int seglog_background(struct seglog *l)
@@ -284,15 +290,16 @@ int seglog_background(struct seglog *l)
 
 int seglog_roll(struct seglog *l)
 {
-    int rc = E_OK;
     ASSERT(!l->read_only);
     mutex_lock(&l->background_lock);
+    /* First what a full disk does not allow: the log is none the worse for that, and goes on in the tail that it has. */
+    int rc = failed(l) ? E_STICKY : make_next(l, SEGMENT_HEADER_BYTES);
+    if (rc == E_AGAIN) rc = E_OK;
     mutex_lock(&l->append_lock);
     if (failed(l))
         rc = E_STICKY;
-    else if (segment_count(l->tail) > 0)
-        rc = roll(l);
-    if (rc < 0 && rc != E_STICKY) fail(l, rc);
+    else if (rc == E_OK && segment_count(l->tail) > 0 && (rc = roll(l)) < 0)
+        fail(l, rc);
     mutex_unlock(&l->append_lock);
     while (rc == E_OK) rc = seal_full(l);
     mutex_unlock(&l->background_lock);

@@ -446,6 +446,51 @@ static void failing_reads(void **state)
     mem_free(got);
 }
 
+struct sizes {
+    struct os *os;
+    const char *dir;
+    uint64_t sum;
+};
+static int add_size(void *ctx, const char *name)
+{
+    struct sizes *s = ctx;
+    char path[200];
+    struct os_file *f = NULL;
+    uint64_t n = 0;
+    snprintf(path, sizeof(path), "%s/%.100s", s->dir, name);
+    if (os_open(s->os, path, OS_READ, &f) == E_OK && os_size(s->os, f, &n) == E_OK) s->sum += n;
+    os_close(s->os, &f);
+    return 0;
+}
+
+/* The disk has room for some records, not for one more segment: a compaction does not come off, and writing goes on. */
+static void nearly_full_disk(void **state)
+{
+    static const char *const dirs[] = {"/db", "/db/log", "/db/index", "/db/tree"};
+    unsigned refused = 0;
+    for (unsigned n = 20; n < 34; n++) { /* the tail is full to different degrees */
+        struct world w = {.os = os_sim_new(5), .o = {.no_threads = true, .segment_bytes = 64 << 10}};
+        struct compact_stats s;
+        log_set_level(LOG_NOTHING);
+        world_open(&w);
+        fill(&w, n);
+        assert_int_equal(engine_checkpoint(w.e), E_OK);
+        assert_int_equal(engine_turn(w.e), E_OK);
+        struct sizes used = {.os = w.os};
+        for (int i = 0; i < 4; i++) used.dir = dirs[i], assert_int_equal(os_list(w.os, dirs[i], add_size, &used), E_OK);
+        os_sim_set(w.os, &(struct os_sim_faults){.capacity_bytes = used.sum + 3000, .seed = 1});
+        refused += engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s) == E_NOSPACE;
+        world_put(&w, 1, "x");
+        assert_int_equal(engine_write_out(w.e, 0), E_OK);
+        os_sim_set(w.os, &(struct os_sim_faults){0});
+        os_sim_advance(w.os, 11000000);
+        assert_int_equal(engine_compact(w.e, &(struct compact_options){.keep_versions = 1}, &s), E_OK);
+        world_expect(&w, 1, UINT64_MAX, "x", 0);
+        world_stop(&w);
+    }
+    assert_true(refused > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +499,7 @@ int main(void)
         cmocka_unit_test(cancelled_and_throttled),    cmocka_unit_test(damage_is_not_copied),
         cmocka_unit_test(tag_in_the_middle),          cmocka_unit_test(beside_readers),
         cmocka_unit_test(forgetting_fails),           cmocka_unit_test(failing_reads),
+        cmocka_unit_test(nearly_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
