@@ -53,7 +53,8 @@ static void cmd_reset(struct call *c)
     client_set_name(&client->name, slice_of(NULL, 0));
     client->db = 0;
     client->resp = 2;
-    client->flags &= ~(uint32_t)(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_NO_EVICT | CLIENT_NO_TOUCH | CLIENT_AUTHENTICATED | CLIENT_VIEW);
+    /* A reply that is to be skipped may be RESET's own: it stays so. */
+    client->flags &= ~(uint32_t)(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_NO_EVICT | CLIENT_NO_TOUCH | CLIENT_AUTHENTICATED | CLIENT_VIEW);
     if (atomic_load(&client->server->no_auth)) client->flags |= CLIENT_AUTHENTICATED;
     reply_status(c, "RESET");
 }
