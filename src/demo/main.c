@@ -3,11 +3,9 @@
 #include "demo/load.h"
 #include "demo/process.h"
 #include "demo/tour.h"
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static long long head_seq(redisContext *r)
 {
@@ -64,11 +62,6 @@ static void stop_running(void)
 {
     if (running.pid > 0) process_stop(&running);
 }
-static void on_signal(int signal)
-{
-    process_abandon(&running);
-    _exit(128 + signal);
-}
 
 int main(int argc, char **argv)
 {
@@ -89,8 +82,7 @@ int main(int argc, char **argv)
     }
     struct catalogue c;
     if (catalogue_read(&c) != E_OK) return fprintf(stderr, "this machine has neither apt lists nor a dpkg status file\n"), 1;
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
+    process_stop_on_signals(&running);
     if (process_start(&running, server) != E_OK) return 1;
     (void)atexit(stop_running);
     printf("A server runs on port %d, data in %s\n", running.port, running.dir);

@@ -47,7 +47,10 @@ redisContext *process_connect(const struct process *p)
 int process_start(struct process *p, const char *server)
 {
     (void)snprintf(p->dir, sizeof p->dir, "/tmp/varve-demo-XXXXXX");
-    if (mkdtemp(p->dir) == NULL) return err_note(E_IO, "temporary directory %s", p->dir);
+    if (mkdtemp(p->dir) == NULL) {
+        p->dir[0] = 0;
+        return err_note(E_IO, "no temporary directory under /tmp");
+    }
     p->port = free_port();
     p->pid = fork();
     if (p->pid < 0) return err_note(E_IO, "fork");
@@ -66,26 +69,30 @@ int process_start(struct process *p, const char *server)
     return err_note(E_TIMEOUT, "the server does not answer; see %s/server.log", p->dir);
 }
 
+/* Nothing here but what a signal handler may call, too. */
 void process_stop(struct process *p)
 {
-    char command[128];
-    if (p->pid > 0) {
-        kill(p->pid, SIGTERM);
-        (void)waitpid(p->pid, NULL, 0);
-        p->pid = 0;
-    }
-    if (strncmp(p->dir, "/tmp/varve-demo-", 16) != 0) return;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", p->dir);
-    if (system(command) != 0) fprintf(stderr, "could not remove %s\n", p->dir);
-}
-
-void process_abandon(struct process *p)
-{
     if (p->pid > 0 && kill(p->pid, SIGTERM) == 0) (void)waitpid(p->pid, NULL, 0);
-    pid_t rm = strncmp(p->dir, "/tmp/varve-demo-", 16) == 0 ? fork() : -1;
+    p->pid = 0;
+    pid_t rm = p->dir[0] ? fork() : -1;
     if (rm == 0) {
         execl("/bin/rm", "rm", "-rf", p->dir, (char *)NULL);
         _exit(127);
     }
     if (rm > 0) (void)waitpid(rm, NULL, 0);
+    p->dir[0] = 0;
+}
+
+static struct process *watched;
+static void on_signal(int signal)
+{
+    process_stop(watched);
+    _exit(128 + signal);
+}
+
+void process_stop_on_signals(struct process *p)
+{
+    watched = p;
+    (void)signal(SIGINT, on_signal);
+    (void)signal(SIGTERM, on_signal);
 }

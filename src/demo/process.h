@@ -14,6 +14,6 @@ struct process {
 int process_start(struct process *p, const char *server) MUST_CHECK; /* waits until it answers; E_TIMEOUT, E_IO */
 redisContext *process_connect(const struct process *p);              /* NULL when it cannot */
 void process_stop(struct process *p);                                /* SIGTERM by pid, waits, removes the directory */
-void process_abandon(struct process *p);                             /* the same by what a signal handler may call */
+void process_stop_on_signals(struct process *p);                     /* the same when SIGINT or SIGTERM end the program */
 
 #endif

@@ -443,7 +443,7 @@ void client_describe(const struct client *c, struct buf *out)
     size_t n = 0;
     uint64_t now = c->loop->mono_ms;
     if (c->flags & CLIENT_MULTI) flags[n++] = 'x';
-    if (c->later) flags[n++] = 'b';
+    if (c->later || c->flags & CLIENT_PAUSED) flags[n++] = 'b';
     if (c->flags & CLIENT_CLOSE_AFTER_REPLY) flags[n++] = 'c';
     if (c->flags & CLIENT_CLOSING) flags[n++] = 'A';
     if (c->flags & CLIENT_UNIX) flags[n++] = 'U';

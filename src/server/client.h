@@ -36,7 +36,6 @@ enum client_flag {
     CLIENT_CLOCK_TOUCHED = 1 << 15,
     CLIENT_RESUME = 1 << 16,           /* on the loop's list of clients whose input goes on */
     CLIENT_INTERNAL_COMMAND = 1 << 17,
-    CLIENT_WATCH_BROKEN = 1 << 18,     /* a watched key is known to have changed */
     CLIENT_VIEW = 1 << 20,             /* it reads as of view_at */
     CLIENT_REPLY_PUSH = 1 << 19,       /* what was written is not a reply to be dropped by REPLY OFF */
 };

@@ -52,6 +52,7 @@ static void pause_and_go_on(void **state)
     for (int i = 0; i < 50; i++) bed_turn(b);
     bed_ask(b, 0, "FETCH a\r\n", "$-1\r\n");
     assert_non_null(strstr(bed_read(b, 0, "INFO clients\r\n"), "blocked_clients:1\r\n"));
+    assert_non_null(strstr(bed_read(b, 0, "CLIENT LIST\r\n"), " flags=b ")); /* the one that waits */
     bed_ask(b, 0, "CLIENT UNPAUSE\r\n", "+OK\r\n");
     bed_wait(b, 1, "+OK\r\n$1\r\n1\r\n");
     bed_ask(b, 0, "CLIENT PAUSE 30\r\n", "+OK\r\n");
