@@ -3,8 +3,6 @@
 #include "server/config_check.h"
 #include "base/num.h"
 
-#define WORDS_MAX 64
-
 size_t config_words(slice value, slice *words, size_t max)
 {
     size_t n = 0, i = 0;
@@ -41,9 +39,9 @@ const char *check_octal(slice value, slice was, struct buf *out)
 const char *check_output_limits(slice value, slice was, struct buf *out)
 {
     static const char *const classes[][2] = {{"normal", "normal"}, {"slave", "replica"}, {"pubsub", "pubsub"}};
-    slice words[WORDS_MAX], old[WORDS_MAX];
+    slice words[CONFIG_WORDS_MAX], old[CONFIG_WORDS_MAX];
     slice now[12];
-    size_t n = config_words(value, words, WORDS_MAX), n_old = config_words(was, old, WORDS_MAX);
+    size_t n = config_words(value, words, CONFIG_WORDS_MAX), n_old = config_words(was, old, CONFIG_WORDS_MAX);
     if (n % 4) return "Wrong number of arguments in buffer limit configuration.";
     for (size_t i = 0; i < 12; i++) now[i] = i < n_old ? old[i] : slice_str(i % 4 ? "0" : classes[i / 4][0]);
     for (size_t i = 0; i < n; i += 4) {
@@ -72,8 +70,8 @@ const char *check_output_limits(slice value, slice was, struct buf *out)
 /* Pairs of seconds and changes; "" = never. */
 const char *check_save(slice value, slice was, struct buf *out)
 {
-    slice words[WORDS_MAX];
-    size_t n = config_words(value, words, WORDS_MAX);
+    slice words[CONFIG_WORDS_MAX];
+    size_t n = config_words(value, words, CONFIG_WORDS_MAX);
     if (n % 2) return "Invalid save parameters";
     for (size_t i = 0; i < n; i++) {
         int64_t v;
@@ -85,8 +83,8 @@ const char *check_save(slice value, slice was, struct buf *out)
 
 const char *check_percentiles(slice value, slice was, struct buf *out)
 {
-    slice words[WORDS_MAX];
-    size_t n = config_words(value, words, WORDS_MAX);
+    slice words[CONFIG_WORDS_MAX];
+    size_t n = config_words(value, words, CONFIG_WORDS_MAX);
     for (size_t i = 0; i < n; i++) {
         double v;
         if (!num_parse_double(words[i], &v)) return "Invalid latency-tracking-info-percentiles parameters";
@@ -139,9 +137,9 @@ const char *check_memory_percent(slice value, slice was, struct buf *out)
 
 const char *check_three_integers(slice value, slice was, struct buf *out)
 {
-    slice words[WORDS_MAX];
+    slice words[CONFIG_WORDS_MAX];
     int64_t v, before = -2000;
-    if (config_words(value, words, WORDS_MAX) != 3) return "wrong number of arguments";
+    if (config_words(value, words, CONFIG_WORDS_MAX) != 3) return "wrong number of arguments";
     for (size_t i = 0; i < 3; i++) {
         if (!num_parse_i64(words[i], &v) || v < -2000 || v > 2000) return "Invalid oom-score-adj-values, elements must be between -2000 and 2000.";
         if (v < before) return "The oom-score-adj-values should be in ascending order.";
@@ -155,9 +153,9 @@ const char *check_three_integers(slice value, slice was, struct buf *out)
 const char *check_shutdown(slice value, slice was, struct buf *out)
 {
     static const char *const known[] = {"default", "save", "nosave", "now", "force"};
-    slice words[WORDS_MAX];
+    slice words[CONFIG_WORDS_MAX];
     bool on[5] = {false};
-    size_t n = config_words(value, words, WORDS_MAX);
+    size_t n = config_words(value, words, CONFIG_WORDS_MAX);
     for (size_t i = 0; i < n || i == 0; i++) {
         size_t k = 0;
         while (k < 5 && (n == 0 || !slice_is(words[i], known[k]))) k++;

@@ -22,6 +22,7 @@ const char *check_replicaof(slice value, slice was, struct buf *out);
 const char *check_bind(slice value, slice was, struct buf *out);
 
 /* Words of a value, separated by blanks. Returns how many, at most max. */
+#define CONFIG_WORDS_MAX 64 /* in any value */
 size_t config_words(slice value, slice *words, size_t max);
 
 #endif

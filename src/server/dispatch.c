@@ -7,6 +7,7 @@
 #include "base/logline.h"
 #include "server/cycles.h"
 #include "server/later.h"
+#include "server/latency.h"
 #include "server/multi.h"
 #include "server/output.h"
 #include "server/reply.h"
@@ -256,6 +257,16 @@ static void run_locked(struct call *call, const struct command_entry *e, uint64_
     ks_leave(&call->ks);
 }
 
+static void track(struct loop *l, const struct command_entry *e, uint64_t ticks)
+{
+    struct latency *h = atomic_load_explicit(&l->latency[e->id], memory_order_relaxed);
+    if (__builtin_expect(!h, 0)) {
+        h = mem_zalloc(sizeof *h);
+        atomic_store_explicit(&l->latency[e->id], h, memory_order_release);
+    }
+    latency_add(h, ticks);
+}
+
 static void count(struct client *c, const struct command_entry *e, uint64_t from, uint32_t errors)
 {
     struct command_stats *st = &c->loop->stats[e->id];
@@ -266,6 +277,7 @@ static void count(struct client *c, const struct command_entry *e, uint64_t from
     st->failed += c->errors != errors;
     c->loop->commands++;
     c->commands++;
+    if (config_num(&c->server->config, CFG_LATENCY_TRACKING)) track(c->loop, e, ticks);
     if (__builtin_expect(ticks > c->server->slow_ticks, 0)) c->loop->clock_set = false;
 }
 

@@ -3,6 +3,8 @@
 #include "server/info.h"
 #include "base/logline.h"
 #include "server/background.h"
+#include "server/config_check.h"
+#include "server/latency.h"
 #include "server/server.h"
 #include <math.h>
 #include <stdio.h>
@@ -279,6 +281,45 @@ static READS_COUNTS void section_commandstats(const struct view *v, struct buf *
     }
 }
 
+/* The counts of all loops; false: none. */
+static READS_COUNTS bool sum_latency(const struct view *v, size_t id, struct latency *out)
+{
+    uint64_t any = 0;
+    memset(out, 0, sizeof *out);
+    for (unsigned i = 0; i < v->s->n_loops; i++) {
+        const struct latency *l = atomic_load_explicit(&v->s->loops[i]->latency[id], memory_order_acquire);
+        for (size_t k = 0; l && k < LATENCY_CLASSES; k++) {
+            out->n[k] += l->n[k];
+            any |= l->n[k];
+        }
+    }
+    return any != 0;
+}
+
+static void section_latencystats(const struct view *v, struct buf *b)
+{
+    struct buf text = {0};
+    slice words[CONFIG_WORDS_MAX];
+    const struct command_table *t = atomic_load(&v->s->commands);
+    config_text(&v->s->config, CFG_LATENCY_TRACKING_INFO_PERCENTILES, &text);
+    size_t n = config_words(buf_slice(&text), words, CONFIG_WORDS_MAX);
+    struct latency *l = mem_alloc(sizeof *l);
+    for (size_t id = 0; id < COMMANDS_MAX && config_num(&v->s->config, CFG_LATENCY_TRACKING); id++) {
+        const struct command_entry *e = command_by_id(t, id);
+        if (!e || !sum_latency(v, id, l)) continue;
+        buf_printf(b, "latency_percentiles_usec_%s:", e->name);
+        for (size_t i = 0; i < n; i++) {
+            double percentile = 0;
+            if (!num_parse_double(words[i], &percentile)) continue;
+            buf_printf(b, "%sp%.*s=%.3f", i ? "," : "", (int)words[i].n, (const char *)words[i].p,
+                       (double)latency_percentile(l, percentile) / v->s->ticks_per_us);
+        }
+        buf_add_str(b, "\r\n");
+    }
+    mem_free(l);
+    buf_fini(&text);
+}
+
 static void section_errorstats(const struct view *v, struct buf *b)
 {
     struct error_counts *e = &v->s->errors;
@@ -370,7 +411,6 @@ static void section_varve(const struct view *v, struct buf *b)
     number(b, "last_compaction_ms", c.ended_ms);
 }
 
-static void section_none(const struct view *v, struct buf *b) {}
 
 static const struct {
     const char *name, *title;
@@ -387,7 +427,7 @@ static const struct {
     {"modules", "Modules", section_modules, true, true},
     {"commandstats", "Commandstats", section_commandstats, false, true},
     {"errorstats", "Errorstats", section_errorstats, true, true},
-    {"latencystats", "Latencystats", section_none, false, true},
+    {"latencystats", "Latencystats", section_latencystats, false, true},
     {"cluster", "Cluster", section_cluster, true, true},
     {"keyspace", "Keyspace", section_keyspace, true, true},
     {"varve", "Varve", section_varve, true, true},
@@ -420,6 +460,8 @@ void info_text(struct server *s, struct loop *l, const slice *wanted, size_t n, 
 void info_reset(struct loop *l)
 {
     memset(l->stats, 0, sizeof l->stats);
+    for (size_t i = 0; i < COMMANDS_MAX; i++)
+        if (l->latency[i]) memset(l->latency[i], 0, sizeof(struct latency));
     l->commands = l->connections = l->rejected_connections = l->net_in = l->net_out = l->reads = l->writes = 0;
     l->ops_sample_commands = l->ops_sample_in = l->ops_sample_out = 0;
     l->expired_time_cap = 0;

@@ -301,6 +301,7 @@ void loop_free(struct loop **lp)
     loop_end_clients(l);
     ev_loop_destroy(l->ev);
     for (unsigned i = 0; i < l->n_spare; i++) buf_fini(&l->spare[i]);
+    for (size_t i = 0; i < COMMANDS_MAX; i++) mem_free(l->latency[i]);
     resp_fini(&l->spare_parser);
     mem_free(l->read_buffer);
     mutex_fini(&l->mail_mutex);

@@ -19,6 +19,7 @@
 struct command_stats {
     uint64_t calls, ticks, rejected, failed;
 };
+struct latency;                         /* latency.h */
 struct job;                             /* a posted function */
 
 struct loop {
@@ -60,6 +61,7 @@ struct loop {
     _Atomic int64_t changes;            /* written here only, without a locked instruction: that would wait for every store before it */
     /* counters, written here only, summed by INFO */
     struct command_stats stats[COMMANDS_MAX];
+    struct latency *_Atomic latency[COMMANDS_MAX]; /* NULL before the first call that was tracked */
     uint64_t commands, connections, rejected_connections, net_in, net_out, reads, writes, errors, expired_time_cap;
     uint64_t ops_sample_commands, ops_sample_ms, ops_sample_in, ops_sample_out;
     uint64_t ops_per_second, in_per_second, out_per_second;
