@@ -45,10 +45,9 @@ static bool load_cause(struct cursor *k, slice text, struct node_ref *out)
     struct ks_value v;
     slice key_prefix = slice_str("key:");
     if (slice_starts(text, key_prefix)) {
-        int r = ks_stat(&k->c->ks, (slice){text.p + key_prefix.n, text.n - key_prefix.n}, true, &v);
+        int r = ks_stat_other(&k->c->ks, (slice){text.p + key_prefix.n, text.n - key_prefix.n}, out->hash, &v);
         if (r == E_OK && v.hash != NULL) {
             out->seq = v.seq;
-            memcpy(out->hash, v.hash, HASH_BYTES);
             return true;
         }
     }

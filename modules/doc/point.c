@@ -170,7 +170,8 @@ static bool bad_ref(struct call *c, slice text)
 static int newest_of(struct call *c, slice key, uint64_t *seq)
 {
     struct ks_value v;
-    int r = ks_stat(&c->ks, key, true, &v);
+    uint8_t hash[HASH_BYTES];
+    int r = ks_stat_other(&c->ks, key, hash, &v);
     if (r == E_OK) {
         *seq = v.seq;
         return E_OK;

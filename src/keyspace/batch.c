@@ -130,8 +130,8 @@ static void restore(struct keyspace *ks, struct undo *r)
     switch (r->kind) {
     case UNDO_KEY: restore_key(ks, r); break;
     case UNDO_COUNTS:
-        l->keys = r->a;
-        l->expiring = r->b;
+        __atomic_store_n(&l->keys, r->a, __ATOMIC_RELAXED);
+        __atomic_store_n(&l->expiring, r->b, __ATOMIC_RELAXED);
         l->batch = 0;
         break;
     case UNDO_FLUSH:

@@ -15,10 +15,10 @@ static int expire_one(struct ks_ctx *c, uint16_t lineage, slice key)
     struct keyspace *ks = c->ks;
     struct line *l = ks_line(ks, lineage);
     struct place p;
-    if (l->tables == NULL) return E_OK; /* no database number leads there now */
     ks_enter(c, KS_SHARED, &key, 1);
-    int err = place_head(c, l, key, &p);
-    if (err == E_OK && p.e != NULL && entry_live(p.e) && place_due(c, p.e)) err = write_expire(c, &p);
+    bool reached = l->tables != NULL; /* or no database number leads there now */
+    int err = reached ? place_head(c, l, key, &p) : E_OK;
+    if (err == E_OK && reached && p.e != NULL && entry_live(p.e) && place_due(c, p.e)) err = write_expire(c, &p);
     ks_leave(c);
     return err;
 }

@@ -182,16 +182,19 @@ void ks_log_failed(struct ks_ctx *c)
 void ks_get_stats(struct keyspace *ks, struct ks_stats *out)
 {
     *out = (struct ks_stats){0};
-    for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) {
-        const struct line *l = &ks->lines[i];
-        for (unsigned k = 0; l->tables != NULL && k < ks->shards; k++) {
+    for (unsigned k = 0; k < ks->shards; k++) {
+        if (ks_many(ks)) mutex_lock(&ks->stripes[k]);
+        for (unsigned i = 0; i < ENGINE_DATABASES_MAX; i++) {
+            const struct line *l = &ks->lines[i];
+            if (l->tables == NULL) continue;
             out->entries += l->tables[k].count;
             out->entry_bytes += table_bytes(&l->tables[k]);
         }
+        if (ks_many(ks)) mutex_unlock(&ks->stripes[k]);
     }
     for (unsigned i = 0; i < ks->loops; i++) {
-        out->hits += ks->gates[i].hits;
-        out->misses += ks->gates[i].misses;
+        out->hits += __atomic_load_n(&ks->gates[i].hits, __ATOMIC_RELAXED);
+        out->misses += __atomic_load_n(&ks->gates[i].misses, __ATOMIC_RELAXED);
     }
     uint64_t all = __atomic_load_n(&ks->entry_bytes, __ATOMIC_RELAXED), fixed = out->entries * ENTRY_HEADER_BYTES;
     out->value_bytes = all > fixed ? all - fixed : 0;

@@ -95,6 +95,9 @@ API int ks_peek(struct ks_ctx *c, slice key, struct ks_value *out) MUST_CHECK; /
 enum ks_counts { KS_NOTHING, KS_USE = 1, KS_TALLY = 2 };
 API int ks_look(struct ks_ctx *c, slice key, unsigned counts, struct ks_value *out) MUST_CHECK;
 static inline int ks_stat(struct ks_ctx *c, slice key, bool peek, struct ks_value *out) { return ks_look(c, key, peek ? KS_NOTHING : KS_USE | KS_TALLY, out); }
+/* What ks_stat tells, of a key that is named besides the command's own (a cause) and whose stripe it may not hold. out->hash points to `hash` or is NULL. To be asked
+ * before the command looks at any of its own keys: their stripes may be let go meanwhile. Counts as nothing. */
+API int ks_stat_other(struct ks_ctx *c, slice key, uint8_t hash[HASH_BYTES], struct ks_value *out) MUST_CHECK;
 API void ks_tally_look(struct ks_ctx *c, bool found); /* of a look that counted as nothing */
 /* Starts memory fetches for keys that will be looked up soon (a pipeline's). Cheap; may do nothing. */
 API void ks_prefetch(struct ks_ctx *c, const slice *keys, size_t n);
@@ -215,6 +218,7 @@ API void ks_drop_cache(struct ks_ctx *c);                    /* checkpoint, then
 struct ks_stats {
     uint64_t entries, entry_bytes, value_bytes, hits, misses, loads, evicted, expired;
 };
+/* With several loops inside ks_enter, without keys: tables come and go, and their locks are taken one by one. */
 API void ks_get_stats(struct keyspace *ks, struct ks_stats *out);
 API void ks_check(struct keyspace *ks); /* asserts every invariant; slow */
 

@@ -72,6 +72,29 @@ void lock_return(struct ks_ctx *c)
     if (ks_many(c->ks) && c->entered == 1 + KS_SHARED) drop_stripes(c);
 }
 
+bool lock_also(struct ks_ctx *c, slice key)
+{
+    ASSERT(c->entered != 0 && c->token == 0);
+    if (!ks_many(c->ks) || c->entered == 1 + KS_EXCLUSIVE) return false;
+    uint64_t *held = c->ks->gates[c->loop].held, own[KS_STRIPES / 64];
+    unsigned s = place_stripe(key_hash(&c->ks->seed, key.p, key.n));
+    if (held[s / 64] >> s % 64 & 1) return false;
+    memcpy(own, held, sizeof own);
+    drop_stripes(c);
+    memcpy(held, own, sizeof own);
+    take_stripes(c, &key, 1);
+    return true;
+}
+
+void lock_also_return(struct ks_ctx *c, slice key)
+{
+    uint64_t *held = c->ks->gates[c->loop].held;
+    unsigned s = place_stripe(key_hash(&c->ks->seed, key.p, key.n));
+    ASSERT(held[s / 64] >> s % 64 & 1);
+    mutex_unlock(&c->ks->stripes[s]);
+    held[s / 64] &= ~(1ull << s % 64);
+}
+
 void ks_enter(struct ks_ctx *c, enum ks_mode mode, const slice *keys, size_t n_keys)
 {
     struct keyspace *ks = c->ks;

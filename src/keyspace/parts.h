@@ -148,6 +148,10 @@ struct place {
 /* Stripes of more keys for a command that is inside: false when it has some already (they are taken in one order only). */
 bool lock_borrow(struct ks_ctx *c, const slice *keys, size_t n);
 void lock_return(struct ks_ctx *c);
+/* The stripe of one more key, for a command that has looked at none of its own yet: those are let go and taken again with it, in order. False: nothing was taken,
+ * because the key is held already. Given back alone. */
+bool lock_also(struct ks_ctx *c, slice key);
+void lock_also_return(struct ks_ctx *c, slice key);
 struct line *ks_line(struct keyspace *ks, uint16_t lineage);
 struct table *ks_tables_new(struct keyspace *ks);
 int64_t ks_tables_bytes(const struct keyspace *ks, const struct table *tables);

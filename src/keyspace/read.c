@@ -18,10 +18,8 @@ static void tell(const struct entry *e, bool bytes, struct ks_value *out)
 void ks_tally_look(struct ks_ctx *c, bool found)
 {
     struct gate *g = &c->ks->gates[c->loop];
-    if (found)
-        g->hits++;
-    else
-        g->misses++;
+    uint64_t *which = found ? &g->hits : &g->misses; /* other loops read it */
+    __atomic_store_n(which, *which + 1, __ATOMIC_RELAXED);
 }
 
 /* E_NOTFOUND when nothing is live. The removal of a key that is due may fail only by the log refusing it. */
@@ -70,6 +68,19 @@ int ks_look(struct ks_ctx *c, slice key, unsigned counts, struct ks_value *out)
     if ((counts & KS_USE) && !c->no_touch) place_use(c, p.e);
     tell(p.e, false, out);
     return E_OK;
+}
+
+int ks_stat_other(struct ks_ctx *c, slice key, uint8_t hash[HASH_BYTES], struct ks_value *out)
+{
+    ASSERT(hash != NULL && out != NULL);
+    bool borrowed = !c->viewing && lock_also(c, key);
+    int err = ks_look(c, key, KS_NOTHING, out);
+    if (err == E_OK && out->hash != NULL) {
+        memcpy(hash, out->hash, HASH_BYTES);
+        out->hash = hash;
+    }
+    if (borrowed) lock_also_return(c, key);
+    return err;
 }
 
 /* A live entry's head is newer than every flush, so at or before the point it is what stands there. */

@@ -93,7 +93,10 @@ static void cmd_config_help(struct call *c)
 static void cmd_info(struct call *c)
 {
     struct buf text = {0};
+    bool outside = c->ks.entered == 0 && c->ks.ks != NULL;
+    if (outside) ks_enter(&c->ks, KS_SHARED, NULL, 0);
     info_text(server_of(c), c->client->loop, c->argv + 1, (size_t)c->argc - 1, &text);
+    if (outside) ks_leave(&c->ks);
     reply_verbatim(c, "txt", buf_slice(&text));
     buf_fini(&text);
 }

@@ -218,7 +218,9 @@ static void section_stats(const struct view *v, struct buf *b)
     number(b, "keyspace_hits", v->ks.hits);
     number(b, "keyspace_misses", v->ks.misses);
     for (size_t i = 0; i < sizeof none_b / sizeof *none_b; i++) number(b, none_b[i], 0);
+    mutex_lock(&v->s->errors.mutex);
     number(b, "total_error_replies", v->s->errors.total);
+    mutex_unlock(&v->s->errors.mutex);
     number(b, "dump_payload_sanitizations", 0);
     number(b, "total_reads_processed", v->t.reads);
     number(b, "total_writes_processed", v->t.writes);

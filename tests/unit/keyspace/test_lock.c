@@ -51,6 +51,21 @@ static void transfer(struct worker *w, struct ks_ctx *c)
     ks_leave(c);
 }
 
+/* A counter that is not held is looked at, now beside one that is; every stripe comes first or second. */
+static void look_aside(struct worker *w, struct ks_ctx *c)
+{
+    struct ks_value v;
+    uint8_t hash[HASH_BYTES];
+    char names[2][8];
+    snprintf(names[0], sizeof names[0], "n%u", roll(w) % KEYS);
+    snprintf(names[1], sizeof names[1], "n%u", roll(w) % KEYS);
+    slice own = S(names[0]), other = S(names[1]);
+    ks_enter(c, KS_SHARED, &own, roll(w) % 2);
+    int err = ks_stat_other(c, other, hash, &v);
+    assert_true(err == E_NOTFOUND || (err == E_OK && v.type == TYPE_STRING && v.seq > 0));
+    ks_leave(c);
+}
+
 static void sum_all(struct ks_ctx *c, bool batch)
 {
     int64_t sum = 0;
@@ -75,6 +90,7 @@ static void work(void *arg)
     bool more;
     for (int i = 0; i < TURNS; i++) {
         transfer(w, &c);
+        look_aside(w, &c);
         if (i % 100 == 0) sum_all(&c, i % 200 == 0);
         if (w->loop == 0 && i % 250 == 0) (void)!ks_expire_cycle(&c, 100, &more);
     }
@@ -99,10 +115,37 @@ static void test_stripes_and_gates_keep_a_sum_whole(void **state)
     assert_counts_agree(f);
 }
 
+static void test_another_key_is_looked_at_beside_those_held(void **state)
+{
+    struct fixture *f = *state;
+    struct ks_value v;
+    uint8_t hash[HASH_BYTES];
+    slice own[2] = {S("a"), S("b")};
+    fixture_close(f);
+    f->loops = LOOPS;
+    fixture_open(f);
+    ks_enter(&f->c, KS_EXCLUSIVE, NULL, 0);
+    put(f, "a", "1");
+    assert_int_equal(ks_put(&f->c, S("doc"), TYPE_DOCUMENT, S("{}"), NULL), E_OK);
+    ks_leave(&f->c);
+    ks_enter(&f->c, KS_SHARED, own, 2);
+    uint64_t held[KS_STRIPES / 64];
+    memcpy(held, f->ks->gates[0].held, sizeof held);
+    assert_int_equal(ks_stat_other(&f->c, S("doc"), hash, &v), E_OK);
+    assert_int_equal(v.seq, 2);
+    assert_ptr_equal(v.hash, hash);
+    assert_int_equal(ks_stat_other(&f->c, S("a"), hash, &v), E_OK);
+    assert_null(v.hash);
+    assert_int_equal(ks_stat_other(&f->c, S("nowhere"), hash, &v), E_NOTFOUND);
+    assert_memory_equal(held, f->ks->gates[0].held, sizeof held);
+    ks_leave(&f->c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_KEYSPACE(test_with_one_loop_entering_is_a_mark),
+        WITH_KEYSPACE(test_another_key_is_looked_at_beside_those_held),
         WITH_KEYSPACE(test_stripes_and_gates_keep_a_sum_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
