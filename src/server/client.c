@@ -133,7 +133,7 @@ static void recycle_output(struct client *c)
 
 static void stop_if_over(struct client *c)
 {
-    struct output_limit limit = c->server->limits[client_class_of(c)];
+    struct output_limit limit = server_output_limit(c->server, client_class_of(c));
     size_t waiting = output_waiting(c);
     if (waiting > c->loop->largest_output) c->loop->largest_output = waiting;
     bool over = limit.hard && waiting >= limit.hard;

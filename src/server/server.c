@@ -22,6 +22,7 @@ void server_init(struct server *s)
     config_init(&s->config);
     mutex_init(&s->modules_mutex, "modules", RANK_LEAF);
     mutex_init(&s->errors.mutex, "errors", RANK_LEAF);
+    mutex_init(&s->limits_mutex, "limits", RANK_LEAF);
     atomic_init(&s->no_auth, true);
     s->ticks_per_us = 1000;
     s->slow_ticks = UINT64_MAX;
@@ -111,6 +112,24 @@ static void raise_file_limit(struct server *s)
     atomic_store(&s->config.number[CFG_MAXCLIENTS], fits);
 }
 
+static void take_output_limits(struct server *s)
+{
+    struct output_limit limits[CLASS_COUNT];
+    config_output_limits(&s->config, limits);
+    mutex_lock(&s->limits_mutex);
+    memcpy(s->limits, limits, sizeof limits);
+    mutex_unlock(&s->limits_mutex);
+}
+
+struct output_limit server_output_limit(struct server *s, enum client_class k)
+{
+    ASSERT(k < CLASS_COUNT);
+    mutex_lock(&s->limits_mutex);
+    struct output_limit limit = s->limits[k];
+    mutex_unlock(&s->limits_mutex);
+    return limit;
+}
+
 static bool apply(void *ctx, enum config_id id, const char **why)
 {
     static _Thread_local char text[128];
@@ -119,7 +138,7 @@ static bool apply(void *ctx, enum config_id id, const char **why)
     case CFG_LOGLEVEL: log_set_level((enum log_level)config_num(&s->config, CFG_LOGLEVEL)); break;
     case CFG_APPENDFSYNC: engine_set_durability(s->engine, (enum engine_durability)config_num(&s->config, CFG_APPENDFSYNC)); break;
     case CFG_REQUIREPASS: atomic_store(&s->no_auth, config_text_is(&s->config, CFG_REQUIREPASS, slice_of(NULL, 0))); break;
-    case CFG_CLIENT_OUTPUT_BUFFER_LIMIT: config_output_limits(&s->config, s->limits); break;
+    case CFG_CLIENT_OUTPUT_BUFFER_LIMIT: take_output_limits(s); break;
     case CFG_MAXMEMORY:
     case CFG_MAXMEMORY_POLICY:
         server_judge_memory(s);
@@ -287,7 +306,7 @@ int server_open(struct server *s)
         return rc;
     }
     for (unsigned i = 0; i < s->n_loops; i++) s->loops[i] = loop_new(s, i);
-    config_output_limits(&s->config, s->limits);
+    take_output_limits(s);
     limits_take(&s->config, s->ks);
     atomic_store(&s->no_auth, config_text_is(&s->config, CFG_REQUIREPASS, slice_of(NULL, 0)));
     s->start_memory = mem_used();
@@ -376,4 +395,5 @@ void server_close(struct server *s)
     config_fini(&s->config);
     mutex_fini(&s->modules_mutex);
     mutex_fini(&s->errors.mutex);
+    mutex_fini(&s->limits_mutex);
 }

@@ -77,7 +77,8 @@ struct server {
     _Atomic uint64_t newest_end;   /* newest log address written by any loop (kept only with several loops) */
     _Atomic bool cron_paused;      /* DEBUG PAUSE-CRON */
     _Atomic uint64_t blocked;      /* clients in a blocking command */
-    struct output_limit limits[CLASS_COUNT]; /* written under limits_mutex, read without: a torn read only misjudges one check */
+    struct mutex limits_mutex;     /* taken only where output waits: a limit half written would close a client that is within both the old one and the new */
+    struct output_limit limits[CLASS_COUNT]; /* under limits_mutex; see server_output_limit */
     struct error_counts errors;
 };
 
@@ -93,6 +94,7 @@ void server_count_error(struct server *s, const char *text, size_t n);
 void server_init(struct server *s);
 /* Memory over the limit that forbids growing? Looked at by timers and after CONFIG SET. */
 void server_judge_memory(struct server *s);
+struct output_limit server_output_limit(struct server *s, enum client_class k);
 /* The store's own sentence for a failed log. */
 const char *server_log_failure_text(struct server *s);
 

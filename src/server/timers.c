@@ -40,7 +40,7 @@ static void close_idle(struct loop *l)
  * Clients are all of one class as yet. */
 static void close_slow(struct loop *l)
 {
-    struct output_limit limit = l->server->limits[CLASS_NORMAL];
+    struct output_limit limit = server_output_limit(l->server, CLASS_NORMAL);
     if (limit.soft == 0) return;
     for (struct client *c = l->clients; c; c = c->next) {
         if (output_waiting(c) < limit.soft) c->soft_over_ms = 0;
